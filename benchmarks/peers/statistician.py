@@ -1,0 +1,463 @@
+"""A PyTorch twin of gen1shot/models/statistician.py, for Bernoulli images.
+
+The same layers, sizes, objectives and optimiser, written for PyTorch: eager,
+convolutions in channels_last, a batch of episodes handled as one array,
+foreach and fused optimiser kernels. Initial values are PyTorch's own and the
+learning rate stays at its highest; neither changes the time of a step.
+
+Shapes: B episodes, T objects, K importance samples, D the size of a latent, F
+features. Axes of samples stand before those of episodes: [K, B, T, D].
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import swa_utils
+
+from gen1shot.config import Config
+
+PATCH = 7  # pixels, of the mixer
+LOG_2PI = math.log(2 * math.pi)
+
+Latents = tuple[Tensor, ...]  # c, then z_L..z_1
+
+
+class Gaussian(NamedTuple):
+  """N(mean, exp(logvar)), independent elements."""
+
+  mean: Tensor
+  logvar: Tensor
+
+  def sample(self, *shape: int) -> Tensor:
+    noise = torch.randn(*shape, *self.mean.shape, device=self.mean.device)
+    return torch.addcmul(self.mean, torch.exp(0.5 * self.logvar), noise)
+
+  def log_prob(self, x: Tensor) -> Tensor:
+    """The density of vectors, [..., D] -> [...]."""
+    squares = (x - self.mean) ** 2 * torch.exp(-self.logvar)
+    return -0.5 * (squares + self.logvar + LOG_2PI).sum(-1)
+
+  def kl(self, p: 'Gaussian') -> Tensor:
+    """KL(self || p) of vectors, [..., D] -> [...]."""
+    ratio = torch.exp(self.logvar - p.logvar)
+    distance = (self.mean - p.mean) ** 2 * torch.exp(-p.logvar)
+    return 0.5 * (ratio + distance - 1 + p.logvar - self.logvar).sum(-1)
+
+  def detach(self) -> 'Gaussian':
+    return Gaussian(self.mean.detach(), self.logvar.detach())
+
+
+def gaussian(parameters: Tensor) -> Gaussian:
+  """[..., 2 D] -> [..., D], the log variance squashed to (-7, 7)."""
+  mean, logvar = parameters.chunk(2, -1)
+  return Gaussian(mean, 7 * torch.tanh(logvar / 7))
+
+
+class MLP(nn.Module):
+  """[..., inputs] -> [..., features] through `depth` residual layers."""
+
+  def __init__(self, inputs: int, features: int, width: int, depth: int):
+    super().__init__()
+    self.first = nn.Linear(inputs, width) if depth else None
+    self.residual = nn.ModuleList(
+      nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+      for _ in range(depth - 1)
+    )
+    self.last = nn.Linear(width if depth else inputs, features)
+
+  def forward(self, x: Tensor) -> Tensor:
+    if self.first is not None:
+      x = functional.relu(self.first(x))
+    for branch in self.residual:
+      x = x + branch(x)
+    return self.last(x)
+
+
+class DenseEncoder(nn.Module):
+  """[N, H, W, C] -> [N, features]."""
+
+  def __init__(self, shape, width: int, depth: int, features: int):
+    super().__init__()
+    self.mlp = MLP(math.prod(shape), features, width, depth)
+
+  def forward(self, x: Tensor) -> Tensor:
+    return self.mlp(x.flatten(1))
+
+
+class DenseDecoder(nn.Module):
+  """[N, inputs] -> [N, H, W, C]."""
+
+  def __init__(self, shape, width: int, depth: int, inputs: int):
+    super().__init__()
+    self.shape = shape
+    self.mlp = MLP(inputs, math.prod(shape), width, depth)
+
+  def forward(self, v: Tensor) -> Tensor:
+    return self.mlp(v).view(-1, *self.shape)
+
+
+class MixerBlock(nn.Module):
+  """Mixes tokens, then channels: [N, tokens, width], same shape."""
+
+  def __init__(self, tokens: int, width: int):
+    super().__init__()
+    self.tokens, self.channels = (
+      nn.Sequential(nn.Linear(n, 2 * n), nn.ReLU(), nn.Linear(2 * n, n))
+      for n in (tokens, width)
+    )
+
+  def forward(self, x: Tensor) -> Tensor:
+    x = x + self.tokens(x.transpose(1, 2)).transpose(1, 2)
+    return x + self.channels(x)
+
+
+class MixerEncoder(nn.Module):
+  """[N, H, W, C] -> [N, features]."""
+
+  def __init__(self, shape, width: int, depth: int, features: int):
+    super().__init__()
+    height, breadth, channels = shape
+    tokens = height * breadth // PATCH**2
+    self.patches = nn.Linear(PATCH**2 * channels, width)
+    self.blocks = nn.Sequential(
+      *(MixerBlock(tokens, width) for _ in range(depth))
+    )
+    self.narrow = nn.Linear(width, width // 4)
+    self.last = nn.Linear(tokens * (width // 4), features)
+
+  def forward(self, x: Tensor) -> Tensor:
+    n, height, width, channels = x.shape
+    x = x.view(n, height // PATCH, PATCH, width // PATCH, PATCH, channels)
+    x = x.transpose(2, 3).reshape(n, -1, PATCH**2 * channels)
+    x = self.narrow(self.blocks(self.patches(x)))
+    return self.last(x.flatten(1))
+
+
+class MixerDecoder(nn.Module):
+  """[N, inputs] -> [N, H, W, C]."""
+
+  def __init__(self, shape, width: int, depth: int, inputs: int):
+    super().__init__()
+    self.rows, self.columns = shape[0] // PATCH, shape[1] // PATCH
+    tokens = self.rows * self.columns
+    self.first = nn.Linear(inputs, tokens * width // 4)
+    self.widen = nn.Linear(width // 4, width)
+    self.blocks = nn.Sequential(
+      *(MixerBlock(tokens, width) for _ in range(depth))
+    )
+    self.patches = nn.Linear(width, PATCH**2 * shape[-1])
+
+  def forward(self, v: Tensor) -> Tensor:
+    x = self.first(v).view(len(v), self.rows * self.columns, -1)
+    x = self.patches(self.blocks(self.widen(x)))
+    x = x.view(len(v), self.rows, self.columns, PATCH, PATCH, -1)
+    x = x.transpose(2, 3)
+    return x.reshape(len(v), self.rows * PATCH, self.columns * PATCH, -1)
+
+
+class Normalised(nn.Module):
+  """A layer of images [N, C, H, W], normalised over channels, then ELU."""
+
+  def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d):
+    super().__init__()
+    self.layer = layer
+    self.norm = nn.LayerNorm(layer.out_channels, eps=1e-6)
+
+  def forward(self, x: Tensor) -> Tensor:
+    # In channels_last memory both permutations are views.
+    y = self.norm(self.layer(x).permute(0, 2, 3, 1))
+    return functional.elu(y).permute(0, 3, 1, 2)
+
+
+def conv(inputs: int, channels: int, stride: int = 1, pad: bool = True):
+  """A 3x3 convolution.
+
+  At stride 2, `padding=1` leaves the last row and column of even sides
+  unpadded, XLA's SAME the first: the encoders are mirror images.
+  """
+  layer = nn.Conv2d(inputs, channels, 3, stride, int(pad), bias=False)
+  return Normalised(layer)
+
+
+class ConvEncoder(nn.Module):
+  """[N, 28, 28, C] -> [N, features]."""
+
+  def __init__(self, shape, width: int, depth: int, features: int):
+    super().__init__()
+    del depth  # fixed by the publication
+    layers, inputs = [], shape[-1]
+    for channels in (width, 2 * width, 4 * width):
+      for stride in (1, 1, 2):
+        layers.append(conv(inputs, channels, stride))
+        inputs = channels
+    self.stages = nn.Sequential(*layers)
+    self.last = nn.Linear(4 * 4 * inputs, features)
+
+  def forward(self, x: Tensor) -> Tensor:
+    x = self.stages(x.permute(0, 3, 1, 2))
+    return self.last(x.permute(0, 2, 3, 1).flatten(1))
+
+
+class ConvDecoder(nn.Module):
+  """[N, inputs] -> [N, 28, 28, C]."""
+
+  def __init__(self, shape, width: int, depth: int, inputs: int):
+    super().__init__()
+    del depth  # fixed by the publication
+    self.first = nn.Linear(inputs, 4 * 4 * 4 * width)
+    layers, before = [], 4 * width
+    for channels in (4 * width, 2 * width, width):
+      layers += [
+        conv(before, channels),
+        conv(channels, channels, pad=channels > width),
+        Normalised(nn.ConvTranspose2d(channels, channels, 2, 2, bias=False)),
+      ]
+      before = channels
+    self.stages = nn.Sequential(*layers)
+    self.last = nn.Linear(before, shape[-1])
+
+  def forward(self, v: Tensor) -> Tensor:
+    x = self.first(v).view(len(v), 4, 4, -1).permute(0, 3, 1, 2)
+    return self.last(self.stages(x).permute(0, 2, 3, 1))
+
+
+NETS = {
+  'conv': (ConvEncoder, ConvDecoder),
+  'dense': (DenseEncoder, DenseDecoder),
+  'mixer': (MixerEncoder, MixerDecoder),
+}
+
+
+class Statistician(nn.Module):
+  """The neural statistician; the fields are those of its Flax namesake."""
+
+  def __init__(
+    self,
+    observation_shape: tuple[int, ...],
+    *,
+    observation: str,
+    nets: str,
+    width: int,
+    encoder_depth: int,
+    decoder_depth: int,
+    features: int,
+    hidden: int,
+    mlp_depth: int,
+    c_dim: int,
+    z_dim: int,
+    layers: int,
+    sample_dropout: bool,
+  ):
+    if observation != 'bernoulli':
+      raise NotImplementedError(f'observation is bernoulli, not {observation}')
+    super().__init__()
+    self.sample_dropout = sample_dropout
+    encoder, decoder = NETS[nets]
+    self.encoder = encoder(observation_shape, width, encoder_depth, features)
+    self.decoder = decoder(
+      observation_shape, width, decoder_depth, c_dim + layers * z_dim
+    )
+    self.statistic = MLP(features + 1, 2 * c_dim, hidden, mlp_depth)
+    below = [z_dim * (l > 0) for l in range(layers)]
+    self.priors = nn.ModuleList(
+      MLP(c_dim + z, 2 * z_dim, hidden, mlp_depth) for z in below
+    )
+    self.posteriors = nn.ModuleList(
+      MLP(features + c_dim + z, 2 * z_dim, hidden, mlp_depth) for z in below
+    )
+
+  def elbo(self, x: Tensor, kl_weight: float) -> Tensor:
+    """The joint bound in nats per object: [B, T, H, W, C] -> [B]."""
+    B, T = x.shape[:2]
+    h = self.encode(x)
+    kept = torch.ones(B, T, device=x.device)
+    if self.sample_dropout:
+      kept = keep_some(kept)
+    count = kept.sum(1)
+    q_c = self.context(
+      (kept.unsqueeze(1) @ h).squeeze(1) / count[:, None], count
+    )
+    prior = Gaussian(*torch.zeros(2, 1, device=x.device))
+    kl = q_c.kl(prior)
+    c = q_c.sample().unsqueeze(1)
+    latents = (c,)
+    for q, p in zip(self.posteriors, self.priors, strict=True):
+      above = latents[1:][-1:]
+      q_z = gaussian(q(join(h, c, *above)))
+      kl = kl + q_z.kl(gaussian(p(join(c, *above)))).sum(1)
+      latents = (*latents, q_z.sample())
+    return (self._log_likelihood(x, latents).sum(1) - kl_weight * kl) / T
+
+  def iwae(self, x: Tensor, num_samples: int, dreg: bool) -> Tensor:
+    """Bounds on log p(x_t | x_<t): [B, T, H, W, C] -> [B, T]."""
+    h = self.encode(x)
+    p_c, q_c = self.prefix_contexts(h)
+    latents = (q_c.sample(num_samples),)
+    for posterior in self.posteriors:
+      latents = (*latents, self._local(posterior, h, latents).sample())
+    if not dreg:
+      log_q = self._log_q(self.posteriors, h, q_c, latents)
+      return log_mean_exp(self._log_p(x, p_c, latents) - log_q)
+    # The gradient that reaches q through a sample carries the squared weight:
+    # one factor stands in the sum below, the other in these hooks.
+    weights = []
+    if num_samples > 1:
+      latents = tuple(latent.view_as(latent) for latent in latents)
+      for latent in latents:
+        latent.register_hook(lambda g: g * weights[0].unsqueeze(-1))
+    frozen = [Frozen(posterior) for posterior in self.posteriors]
+    log_q = self._log_q(frozen, h.detach(), q_c.detach(), latents)
+    log_weights = self._log_p(x, p_c, latents) - log_q
+    plain = log_weights.detach()
+    weights.append(plain.softmax(0))
+    surrogate = (weights[0] * log_weights).sum(0)
+    return log_mean_exp(plain) + surrogate - surrogate.detach()
+
+  # Pieces.
+
+  def encode(self, x: Tensor) -> Tensor:
+    """[B, T, H, W, C] -> [B, T, F]."""
+    return self.encoder(x.flatten(0, 1)).view(*x.shape[:2], -1)
+
+  def decode(self, latents: Latents) -> Tensor:
+    """Logits of the pixels: [..., D] each -> [..., H, W, C]."""
+    c, *zs = latents
+    v = join(*zs, c)
+    return self.decoder(v.flatten(0, -2)).unflatten(0, v.shape[:-1])
+
+  def context(self, pooled: Tensor, count: Tensor) -> Gaussian:
+    """q(c | set) from pooled features [..., F] and counts [...]."""
+    size = torch.log1p(count).unsqueeze(-1)
+    parameters = self.statistic(torch.cat([pooled, size], -1))
+    return gaussian(torch.where(size > 0, parameters, 0.0))
+
+  def prefix_contexts(self, h: Tensor) -> tuple[Gaussian, Gaussian]:
+    """q(c | x_<t) and q(c | x_<=t): [B, T, F] -> [B, T, D]."""
+    B, T, _ = h.shape
+    count = torch.arange(T + 1, device=h.device, dtype=h.dtype)
+    means = (
+      functional.pad(h.cumsum(1), (0, 0, 1, 0)) / count.clamp(min=1)[:, None]
+    )
+    mean, logvar = self.context(means, count.expand(B, T + 1))
+    return (
+      Gaussian(mean[:, :-1], logvar[:, :-1]),
+      Gaussian(mean[:, 1:], logvar[:, 1:]),
+    )
+
+  def _local(self, posterior: Callable, h: Tensor, latents: Latents):
+    """q(z_l | z_l+1, x, c) given c and the layers above it."""
+    return gaussian(posterior(join(h, latents[0], *latents[1:][-1:])))
+
+  def _log_q(self, posteriors, h: Tensor, q_c: Gaussian, latents: Latents):
+    """log q(z | x, c) q(c | x_<=t): [K, B, T]."""
+    log_q = q_c.log_prob(latents[0])
+    for l, posterior in enumerate(posteriors, start=1):
+      q_z = self._local(posterior, h, latents[:l])
+      log_q = log_q + q_z.log_prob(latents[l])
+    return log_q
+
+  def _log_p(self, x: Tensor, p_c: Gaussian, latents: Latents) -> Tensor:
+    """log p(x | z, c) p(z | c) q(c | x_<t): [K, B, T]."""
+    log_p = p_c.log_prob(latents[0])
+    for l, prior in enumerate(self.priors, start=1):
+      p_z = gaussian(prior(join(latents[0], *latents[1:l][-1:])))
+      log_p = log_p + p_z.log_prob(latents[l])
+    return log_p + self._log_likelihood(x, latents)
+
+  def _log_likelihood(self, x: Tensor, latents: Latents) -> Tensor:
+    logits = self.decode(latents)
+    losses = functional.binary_cross_entropy_with_logits(
+      logits, x.expand_as(logits), reduction='none'
+    )
+    return -losses.flatten(-3).sum(-1)
+
+
+class Frozen:
+  """A module called with its parameters detached."""
+
+  def __init__(self, module: nn.Module):
+    self.module = module
+    self.parameters = {
+      name: value.detach() for name, value in module.named_parameters()
+    }
+
+  def __call__(self, x: Tensor) -> Tensor:
+    return torch.func.functional_call(self.module, self.parameters, x)
+
+
+def keep_some(kept: Tensor) -> Tensor:
+  """Sample dropout: random subsets of a uniform size, as 0 and 1 [B, T]."""
+  B, T = kept.shape
+  ranks = torch.rand_like(kept).argsort(1).argsort(1)
+  sizes = torch.randint(1, T + 1, (B, 1), device=kept.device)
+  return (ranks < sizes).to(kept)
+
+
+def join(*inputs: Tensor) -> Tensor:
+  """Concatenates on the last axis, with the other axes broadcast."""
+  lead = torch.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+  return torch.cat([x.expand(*lead, x.shape[-1]) for x in inputs], -1)
+
+
+def log_mean_exp(x: Tensor) -> Tensor:
+  """log of the mean of exp(x) over the first axis."""
+  return torch.logsumexp(x, 0) - math.log(len(x))
+
+
+class Step:
+  """A training step: images [B, T, H, W, C] -> loss in nats per object."""
+
+  def __init__(self, config: Config, model: Statistician):
+    self.config = config
+    self.model = model
+    self.averaged = swa_utils.AveragedModel(
+      model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(config.ema_decay)
+    )
+    self.optimiser = torch.optim.Adam(
+      model.parameters(), config.learning_rate, fused=True
+    )
+    self.steps = 0
+
+  @property
+  def num_parameters(self) -> int:
+    return sum(p.numel() for p in self.model.parameters())
+
+  def __call__(self, images: Tensor) -> float:
+    loss = -self._bound(images).mean()
+    self.optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+    self.optimiser.step()
+    self.averaged.update_parameters(self.model)
+    self.steps += 1
+    return loss.item()
+
+  def _bound(self, images: Tensor) -> Tensor:
+    if self.config.objective == 'iwae':
+      dreg = self.config.gradient == 'dreg'
+      return self.model.iwae(images, self.config.num_samples, dreg)
+    warmup = max(self.config.kl_warmup, 1)
+    return self.model.elbo(images, min(1.0, (self.steps + 1) / warmup))
+
+
+def make_step(
+  config: Config,
+  module_fields: Mapping[str, Any],
+  observation_shape: tuple[int, ...],
+  device: str = 'cpu',
+) -> Step:
+  """The training step of a fresh model on a device.
+
+  Args:
+    config: objective and optimiser are read.
+    module_fields: as `zoo.module_fields` gives them.
+    observation_shape: (H, W, C).
+    device: for PyTorch.
+  """
+  model = Statistician(observation_shape, **module_fields)
+  model = model.to(device, memory_format=torch.channels_last)
+  return Step(config, model)

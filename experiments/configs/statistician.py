@@ -1,0 +1,18 @@
+"""Training of the neural statistician."""
+
+from gen1shot.config import Config
+
+CONFIGS = {
+  'small': Config(model='statistician', preset='small'),
+  # The published training: sets of 5, batches of 16 sets, the joint bound.
+  'paper': Config(
+    model='statistician',
+    preset='paper',
+    batch_size=16,
+    objective='elbo',
+    steps=300_000,
+    eval_every=5_000,
+  ),
+}
+
+DATASETS = {'omniglot': {'dihedral': True}}

@@ -1,0 +1,65 @@
+"""Draws new exemplars of a concept shown by a few images.
+
+  python experiments/sample.py --workdir=runs/statistician-omniglot
+  python experiments/sample.py --workdir=... --support=a.png,b.png
+
+The sheet has a row for each concept: support | samples.
+"""
+
+import pathlib
+
+import commandline
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from gen1shot import plotting, runs
+from gen1shot.data import folder as image_files
+from gen1shot.data.episodes import EpisodeSpec, sample_episodes
+from gen1shot.errors import InputError
+from gen1shot.evaluation.generation import make_sampler
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('workdir', None, 'of the training')
+flags.DEFINE_list('support', None, 'image files of one concept')
+flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'else, of where')
+flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
+flags.DEFINE_integer('rows', 8, 'concepts of that part', lower_bound=1)
+flags.DEFINE_integer('shots', 5, 'images of each; 0: none', lower_bound=0)
+flags.DEFINE_integer('num_samples', 20, 'new ones of each', lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'of concepts and samples', lower_bound=0)
+flags.DEFINE_string('out', 'sheet.png', 'the sheet')
+flags.mark_flag_as_required('workdir')
+
+
+def main() -> None:
+  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  concept_key, sample_key = jax.random.split(jax.random.key(FLAGS.seed))
+  if FLAGS.support:
+    support = _read(FLAGS.support, trained.data.image_shape)[None]
+  else:
+    dataset = getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
+    spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
+    support = sample_episodes(concept_key, dataset, spec).images
+    support = support[:, : FLAGS.shots]
+  sampler = make_sampler(trained.module, FLAGS.num_samples)
+  samples = sampler(trained.params, support, sample_key)
+  out = pathlib.Path(FLAGS.out).expanduser()
+  plotting.save(plotting.sheet(np.asarray(support), np.asarray(samples)), out)
+  print(f'sample sheet: {out}')
+
+
+def _read(paths: list[str], shape: tuple[int, ...]) -> jax.Array:
+  images = [image_files.read_image(pathlib.Path(path)) for path in paths]
+  for path, image in zip(paths, images, strict=True):
+    if image.shape != shape:
+      raise InputError(
+        f'support images must be {shape[0]}x{shape[1]} pixels, as in the '
+        f'training; got {image.shape[0]}x{image.shape[1]} in {path}'
+      )
+  return jnp.asarray(np.stack(images), jnp.float32)
+
+
+if __name__ == '__main__':
+  commandline.run(main)

@@ -1,0 +1,43 @@
+"""Trains a model of the zoo on episodes, and draws what it has learned.
+
+  python experiments/train.py --model=statistician
+  python experiments/train.py --model=statistician --dataset=omniglot \
+    --data_dir=... --config.learning_rate=5e-4
+
+Writes config.json, metrics.jsonl, TensorBoard events, checkpoints/ and
+samples/ to the workdir; the same command goes on where it was interrupted.
+"""
+
+import pathlib
+
+import commandline
+from absl import flags
+
+from gen1shot import runs, zoo
+from gen1shot.data import sources
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('model', 'statistician', f'one of {", ".join(zoo.ZOO)}')
+flags.DEFINE_string('preset', 'small', 'sizes and training of that model')
+flags.DEFINE_string(
+  'dataset', None, f'one of {", ".join(sources.SOURCES)}; default per preset'
+)
+flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
+flags.DEFINE_string('workdir', None, 'default runs/<model>-<dataset>')
+flags.DEFINE_integer('steps', None, 'optimiser steps; default per preset')
+flags.DEFINE_integer('seed', None, 'of the whole run; default per preset')
+flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
+
+
+def main() -> None:
+  config = commandline.configured(
+    data_dir=FLAGS.data_dir, steps=FLAGS.steps, seed=FLAGS.seed
+  )
+  workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
+  folder = pathlib.Path(workdir).expanduser()
+  runs.train_and_evaluate(config, folder, FLAGS.resume)
+  print(f'sample sheet: {runs.sheet_path(folder, config.steps)}')
+
+
+if __name__ == '__main__':
+  commandline.run(main, commandline.define_config_flags)

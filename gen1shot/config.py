@@ -1,0 +1,116 @@
+"""The configuration of a run: one frozen dataclass, every field explained."""
+
+import dataclasses
+import json
+from typing import Any
+
+from gen1shot.data.episodes import EpisodeSpec
+from gen1shot.errors import InputError, check_choice
+
+OBJECTIVES = ('elbo', 'iwae')
+GRADIENTS = ('dreg', 'plain')
+
+
+def _option(default: Any, meaning: str) -> Any:
+  return dataclasses.field(default=default, metadata={'help': meaning})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """What determines a run. All of it is written to the workdir."""
+
+  model: str = _option('statistician', 'a name of the zoo')
+  preset: str = _option('small', 'a preset of that model')
+  fields: dict[str, Any] = dataclasses.field(default_factory=dict)
+  # What is learned from: the data set and the distribution over episodes.
+  dataset: str = _option('glyphs', 'a name of the data sources')
+  data_dir: str | None = _option(None, 'folder of the files of the data set')
+  split: str = _option('30-20', 'omniglot: 30-20, 40-10, 45-5 or weak')
+  split_seed: int = _option(0, 'draws the parts of the data set')
+  batch_size: int = _option(20, 'B, episodes in a batch')
+  episode_length: int = _option(5, 'T, objects in an episode')
+  max_classes: int = _option(1, 'C, an episode mixes 1..C classes')
+  replacement: bool = _option(False, 'exemplars drawn with replacement')
+  dihedral: bool = _option(False, 'rotations and reflections are new classes')
+  dilation: bool = _option(False, 'half of the images get a wider pen')
+  affine: bool = _option(False, 'small random affine change of each image')
+  # What is maximised.
+  objective: str = _option(
+    'iwae',
+    'iwae: sum over t of K-sample bounds on log p(x_t | x_<t); '
+    'elbo: the bound on log p(x_1..x_T)',
+  )
+  num_samples: int = _option(1, 'K, of objective=iwae')
+  gradient: str = _option('dreg', 'of objective=iwae: dreg or plain')
+  kl_warmup: int = _option(
+    0, 'objective=elbo: steps over which the KL weight rises from 0 to 1'
+  )
+  # How: Adam, linear warm-up, cosine decay to 0 at the last step.
+  steps: int = _option(3000, 'optimiser steps of the whole run')
+  seed: int = _option(0, 'of initialisation, episodes and noise')
+  learning_rate: float = _option(1e-3, 'the highest')
+  warmup_steps: int = _option(200, 'steps until the highest learning rate')
+  clip_norm: float = _option(10.0, 'global norm to which gradients are clipped')
+  ema_decay: float = _option(
+    0.998, 'of the averaged parameters, which are used'
+  )
+  # What is recorded.
+  log_every: int = _option(50, 'steps between two rows of metrics.jsonl')
+  eval_every: int = _option(500, 'steps between validation with checkpoint')
+  eval_episodes: int = _option(100, 'episodes of a validation')
+  keep: int = _option(2, 'latest checkpoints kept, beside the best')
+
+  def __post_init__(self) -> None:
+    check_choice('objective', self.objective, OBJECTIVES)
+    check_choice('gradient', self.gradient, GRADIENTS)
+    for name in (
+      'batch_size',
+      'episode_length',
+      'max_classes',
+      'num_samples',
+      'steps',
+      'learning_rate',
+      'clip_norm',
+      'log_every',
+      'eval_every',
+      'eval_episodes',
+      'keep',
+    ):
+      if not getattr(self, name) > 0:
+        raise InputError(f'{name} must be > 0; got {getattr(self, name)}')
+    for name in ('kl_warmup', 'warmup_steps', 'seed', 'split_seed'):
+      if getattr(self, name) < 0:
+        raise InputError(f'{name} must be >= 0; got {getattr(self, name)}')
+    if not 0 <= self.ema_decay < 1:
+      raise InputError(f'ema_decay must be in [0, 1); got {self.ema_decay}')
+    if self.kl_warmup and self.objective != 'elbo':
+      raise InputError(
+        'kl_warmup goes with objective=elbo only; '
+        f'got kl_warmup={self.kl_warmup}, objective={self.objective}'
+      )
+
+  @property
+  def episodes(self) -> EpisodeSpec:
+    """The distribution over training episodes."""
+    return EpisodeSpec(
+      self.batch_size,
+      self.episode_length,
+      self.max_classes,
+      self.replacement,
+      self.dihedral,
+      self.dilation,
+      self.affine,
+    )
+
+  def to_json(self) -> str:
+    return json.dumps(dataclasses.asdict(self), indent=2) + '\n'
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Config':
+    """Raises InputError when the text is no configuration of this version."""
+    try:
+      return cls(**json.loads(text))
+    except (json.JSONDecodeError, TypeError) as e:
+      raise InputError(
+        f'config.json must hold the fields of a configuration; got: {e}'
+      ) from e

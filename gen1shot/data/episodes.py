@@ -1,0 +1,225 @@
+"""The distribution p(D) over episodes, sampled on the device.
+
+Shapes: B episodes, T objects in an episode, H W C image; N classes of a data
+set, E exemplars of its largest class.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from gen1shot.data import augment
+from gen1shot.errors import InputError
+
+
+class Dataset(Protocol):
+  """Classes of images that can be drawn from inside a compiled function.
+
+  `num_classes`, `smallest_class` (exemplars in the smallest class) and
+  `image_shape` (H, W, C) are Python values, known when a function is traced.
+  """
+
+  @property
+  def num_classes(self) -> int: ...
+
+  @property
+  def smallest_class(self) -> int: ...
+
+  @property
+  def image_shape(self) -> tuple[int, ...]: ...
+
+  def class_size(self, class_id: jax.Array) -> jax.Array:
+    """How many exemplars a class has: int32, the shape of `class_id`."""
+    ...
+
+  def image(self, class_id: jax.Array, exemplar: jax.Array) -> jax.Array:
+    """One exemplar of one class (both int32 scalars): float32 [H, W, C]."""
+    ...
+
+
+@struct.dataclass
+class ImageClasses:
+  """A data set that lies on the device as uint8 images of 0 and 1."""
+
+  images: jax.Array  # uint8 [N, E, H, W, C], short classes padded with zeros
+  sizes: jax.Array  # int32 [N]
+  smallest_class: int = struct.field(pytree_node=False)
+
+  @classmethod
+  def stack(cls, classes: Sequence[np.ndarray]) -> 'ImageClasses':
+    """Pads uint8 arrays [n_i, H, W, C], one a class, to one array."""
+    sizes = np.array([len(images) for images in classes], np.int32)
+    images = np.zeros((len(classes), sizes.max(), *classes[0].shape[1:]), 'u1')
+    for row, members in zip(images, classes, strict=True):
+      row[: len(members)] = members
+    return cls(jnp.asarray(images), jnp.asarray(sizes), int(sizes.min()))
+
+  @property
+  def num_classes(self) -> int:
+    return self.images.shape[0]
+
+  @property
+  def image_shape(self) -> tuple[int, ...]:
+    return self.images.shape[2:]
+
+  def class_size(self, class_id: jax.Array) -> jax.Array:
+    return self.sizes[class_id]
+
+  def image(self, class_id: jax.Array, exemplar: jax.Array) -> jax.Array:
+    return self.images[class_id, exemplar].astype(jnp.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeSpec:
+  """What an episode is; every figure is quoted with these fields."""
+
+  batch_size: int  # B
+  length: int  # T
+  max_classes: int = 1  # C: each episode mixes 1..C classes, C itself uniform
+  replacement: bool = False  # may an exemplar occur twice in an episode?
+  dihedral: bool = False  # the 8 rotations and reflections are new classes
+  dilation: bool = False  # half of the images drawn with a pen 1 pixel wider
+  affine: bool = False  # small random affine change of each image
+
+  def check(self, dataset: Dataset) -> None:
+    """Raises InputError when `dataset` cannot provide such episodes."""
+    for field in ('batch_size', 'length', 'max_classes'):
+      if getattr(self, field) < 1:
+        raise InputError(f'{field} must be >= 1; got {getattr(self, field)}')
+    if not self.replacement and self.length > dataset.smallest_class:
+      raise InputError(
+        'without replacement an episode cannot be longer than the smallest '
+        f'class, {dataset.smallest_class} exemplars; got length {self.length}'
+      )
+    if self.max_classes > self._num_classes(dataset):
+      raise InputError(
+        f'max_classes must be <= {self._num_classes(dataset)}, the classes of '
+        f'the data set; got {self.max_classes}'
+      )
+    height, width, _ = dataset.image_shape
+    if self.dihedral and height != width:
+      raise InputError(
+        f'dihedral needs square images; got height {height}, width {width}'
+      )
+
+  def _num_classes(self, dataset: Dataset) -> int:
+    return dataset.num_classes * (augment.NUM_VIEWS if self.dihedral else 1)
+
+
+@struct.dataclass
+class Episodes:
+  """A batch of episodes."""
+
+  images: jax.Array  # float32 [B, T, H, W, C] in {0, 1}
+  labels: jax.Array  # int32 [B, T], the class; a view is a class of its own
+
+
+def sample_distinct(key: jax.Array, n: jax.Array | int, k: int) -> jax.Array:
+  """Draws k distinct integers of [0, n) in random order, int32 [k].
+
+  Floyd's algorithm: O(k^2) work and O(k) memory whatever n, which may be a
+  traced value; n < k is the caller's error.
+  """
+  pick_key, order_key = jax.random.split(key)
+
+  def insert(i: jax.Array, chosen: jax.Array) -> jax.Array:
+    last = n - k + i
+    pick = jax.random.randint(jax.random.fold_in(pick_key, i), (), 0, last + 1)
+    return chosen.at[i].set(jnp.where((chosen == pick).any(), last, pick))
+
+  chosen = jax.lax.fori_loop(0, k, insert, jnp.full(k, -1, jnp.int32))
+  return jax.random.permutation(order_key, chosen)
+
+
+def sample_episodes(
+  key: jax.Array, dataset: Dataset, spec: EpisodeSpec
+) -> Episodes:
+  """Draws a batch of episodes; pure, to be called inside jit.
+
+  The protocol is that of Bartunov & Vetrov 2016, section 5: the number of
+  classes is uniform on 1..C, each object's class uniform among them. The key
+  is consumed.
+
+  Raises:
+    InputError: the data set cannot provide such episodes.
+  """
+  spec.check(dataset)
+  keys = jax.random.split(key, spec.batch_size)
+  return jax.vmap(lambda key: _sample_episode(key, dataset, spec))(keys)
+
+
+def _sample_episode(
+  key: jax.Array, dataset: Dataset, spec: EpisodeSpec
+) -> Episodes:
+  T, C = spec.length, spec.max_classes
+  count_key, class_key, member_key, exemplar_key, image_key = jax.random.split(
+    key, 5
+  )
+  num_classes = jax.random.randint(count_key, (), 1, C + 1)
+  classes = sample_distinct(class_key, spec._num_classes(dataset), C)
+  member = jax.random.randint(member_key, (T,), 0, num_classes)
+  labels = classes[member]
+  class_ids, views = augment.split_view(labels, spec.dihedral)
+  sizes = dataset.class_size(class_ids)
+  if spec.replacement:
+    exemplars = jax.random.randint(exemplar_key, (T,), 0, sizes)
+  else:
+    # Each class has its own shuffled exemplars; an object takes the next one
+    # of its class.
+    own_size = dataset.class_size(augment.split_view(classes, spec.dihedral)[0])
+    shuffled = jax.vmap(lambda key, size: sample_distinct(key, size, T))(
+      jax.random.split(exemplar_key, C), own_size
+    )
+    same = member[:, None] == member[None, :]
+    nth = jnp.tril(same, -1).sum(1)
+    exemplars = shuffled[member, nth]
+
+  def draw(key, class_id, view, exemplar):
+    image = dataset.image(class_id, exemplar)
+    return augment.augment(key, image, view, spec.dilation, spec.affine)
+
+  image_keys = jax.random.split(image_key, T)
+  images = jax.vmap(draw)(image_keys, class_ids, views, exemplars)
+  return Episodes(images, labels)
+
+
+@struct.dataclass
+class Tasks:
+  """A batch of few-shot classification tasks."""
+
+  support: jax.Array  # float32 [B, ways, shots, H, W, C]
+  queries: jax.Array  # float32 [B, ways, H, W, C]; query i is of class i
+
+
+def sample_tasks(
+  key: jax.Array, dataset: Dataset, batch_size: int, ways: int, shots: int
+) -> Tasks:
+  """Draws `ways` distinct classes a task, `shots` + 1 distinct exemplars each.
+
+  Pure, to be called inside jit; the key is consumed.
+
+  Raises:
+    InputError: the data set has too few classes, or too small ones.
+  """
+  EpisodeSpec(batch_size, shots + 1, max_classes=ways).check(dataset)
+
+  def sample_task(key):
+    class_key, exemplar_key = jax.random.split(key)
+    classes = sample_distinct(class_key, dataset.num_classes, ways)
+
+    def sample_class(key, class_id):
+      size = dataset.class_size(class_id)
+      exemplars = sample_distinct(key, size, shots + 1)
+      return jax.vmap(lambda e: dataset.image(class_id, e))(exemplars)
+
+    images = jax.vmap(sample_class)(
+      jax.random.split(exemplar_key, ways), classes
+    )
+    return Tasks(images[:, :-1], images[:, -1])
+
+  return jax.vmap(sample_task)(jax.random.split(key, batch_size))

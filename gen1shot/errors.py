@@ -1,0 +1,23 @@
+"""The one exception a user's mistake raises."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+  """Input that breaks a rule; the message is one line: rule, value, choices.
+
+  Binaries print the message and exit with status 2.
+  """
+
+
+def check_choice(what: str, got: str, choices: Iterable[str]) -> None:
+  """Raises InputError unless `got` is one of `choices`; names the nearest."""
+  choices = sorted(choices)
+  if got in choices:
+    return
+  near = difflib.get_close_matches(got, choices, n=1)
+  hint = f' (did you mean {near[0]!r}?)' if near else ''
+  raise InputError(
+    f'{what} must be one of {", ".join(choices)}; got {got!r}{hint}'
+  )

@@ -1,0 +1,98 @@
+"""Few-shot classification with a generative model.
+
+Shapes: B tasks, `ways` classes, `shots` exemplars of each class.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from gen1shot import compilation
+from gen1shot.bounds import Params, iwae
+from gen1shot.data.episodes import Dataset, sample_tasks
+from gen1shot.distributions import kl
+
+RULES = ('kl', 'likelihood')
+
+
+def accuracy(
+  module: nn.Module,
+  params: Params,
+  dataset: Dataset,
+  *,
+  rule: str,
+  ways: int,
+  shots: int,
+  tasks: int,
+  num_samples: int,
+  key: jax.Array,
+) -> np.ndarray:
+  """The share of right answers in each task, float [tasks].
+
+  A task has one query of each of its classes. Rules:
+    kl: argmin over classes of KL(q(c | shots) || q(c | query)), Edwards &
+      Storkey 2016, section 4.3.
+    likelihood: argmax over classes of the `num_samples`-sample bound on
+      log p(query | shots).
+
+  Raises:
+    InputError: too few classes in the data set, or too small ones.
+  """
+  score = {'kl': _kl_scores, 'likelihood': _likelihood_scores}[rule]
+
+  def one(params, dataset, key):
+    task_key, noise_key = jax.random.split(key)
+    task = jax.tree.map(
+      lambda leaf: leaf[0], sample_tasks(task_key, dataset, 1, ways, shots)
+    )
+    scores = score(
+      module, params, task.support, task.queries, num_samples, noise_key
+    )
+    return (scores.argmax(1) == jnp.arange(ways)).mean()
+
+  compiled = compilation.jit(one)
+  return np.array(
+    [
+      jax.device_get(compiled(params, dataset, key))
+      for key in jax.random.split(key, tasks)
+    ]
+  )
+
+
+def _kl_scores(module, params, support, queries, num_samples, key):
+  """Scores [queries, classes], larger is likelier."""
+  del num_samples, key
+
+  def embed(objects):  # a set [N, *shape]
+    return module.apply({'params': params}, objects, method='embed')
+
+  classes = jax.vmap(embed)(support)
+  seen = jax.vmap(embed)(queries[:, None])
+
+  def score(query):
+    return -kl(classes, query).sum(-1)
+
+  return jax.vmap(score)(seen)
+
+
+def _likelihood_scores(module, params, support, queries, num_samples, key):
+  """Scores [queries, classes], in nats; classes share a query's noise."""
+
+  def score(query, key):
+    def log_p(shots):
+      x = jnp.concatenate([shots, query[None]])
+      log_weights = module.apply(
+        {'params': params},
+        x,
+        num_samples,
+        method='log_weights',
+        rngs={'sample': key},
+      )
+      return iwae(log_weights)[-1]
+
+    return jax.lax.map(log_p, support)
+
+  return jax.lax.map(
+    lambda args: score(*args), (queries, jax.random.split(key, len(queries)))
+  )

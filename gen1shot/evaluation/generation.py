@@ -1,0 +1,34 @@
+"""New exemplars of concepts shown once or a few times."""
+
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+
+from gen1shot import compilation
+from gen1shot.bounds import Params
+
+
+def make_sampler(
+  module: nn.Module, num_samples: int
+) -> Callable[[Params, jax.Array, jax.Array], jax.Array]:
+  """`sample(params, support, key) -> means`, compiled.
+
+  Support [rows, N, *shape], one concept a row, gives the means of new objects
+  [rows, num_samples, *shape]; N = 0 is unconditional. Each row has a key of
+  its own, split from `key`.
+  """
+
+  def sample(params: Params, support: jax.Array, key: jax.Array):
+    def one(support: jax.Array, key: jax.Array):
+      return module.apply(
+        {'params': params},
+        support,
+        num_samples,
+        method='predict',
+        rngs={'sample': key},
+      )
+
+    return jax.vmap(one)(support, jax.random.split(key, len(support)))
+
+  return compilation.jit(sample)

@@ -1,0 +1,264 @@
+"""The neural statistician (Edwards & Storkey 2016).
+
+    p(x_1..x_T) = ∫ p(c) prod_t ∫ p(x_t | z_t, c) p(z_t | c) dz_t dc
+
+with z_t = (z_1..z_L) a chain of L stochastic layers. Shapes: T objects, K
+importance samples, D the size of a latent, F features. One episode a call;
+`jax.vmap` adds the batch.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from gen1shot.bounds import Bound
+from gen1shot.distributions import DiagGaussian, kl, observation
+from gen1shot.errors import InputError
+from gen1shot.nn.dense import MLP
+from gen1shot.nn.images import image_decoder, image_encoder
+from gen1shot.nn.sets import masked_mean, prefix_means
+
+
+@struct.dataclass
+class Latents:
+  """What the posterior samples, for K samples of T objects."""
+
+  c: jax.Array  # [K, T, D]; [K, 1, D] where the objects share one context
+  z: tuple[jax.Array, ...]  # L arrays [K, T, D], z_L first
+
+
+class Statistician(nn.Module):
+  """The neural statistician for objects of any shape.
+
+  Raises (when it is first used):
+    InputError: a field has no meaning, or does not fit the shape.
+  """
+
+  observation_shape: tuple[int, ...]  # of one object, (H, W, C) for images
+  observation: str = 'bernoulli'  # bernoulli, gaussian or logistic
+  nets: str = 'mixer'  # conv, dense or mixer
+  width: int = 96  # of the image nets
+  encoder_depth: int = 2  # blocks of the image encoder
+  decoder_depth: int = 3  # blocks of the image decoder
+  features: int = 256  # F, of an encoded object
+  hidden: int = 256  # width of every MLP
+  mlp_depth: int = 2  # hidden layers of every MLP; 0 is linear
+  c_dim: int = 64  # of the context
+  z_dim: int = 32  # of each stochastic layer
+  layers: int = 1  # L
+  sample_dropout: bool = True  # bound() hides a random subset from q(c)
+
+  def setup(self) -> None:
+    if self.layers < 1:
+      raise InputError(f'layers must be >= 1; got {self.layers}')
+    self.likelihood, per_value = observation(self.observation)
+    outputs = self.observation_shape[-1] * per_value
+    shape = self.observation_shape
+    self.encoder = image_encoder(
+      self.nets, shape, self.width, self.encoder_depth, self.features
+    )
+    self.decoder = image_decoder(
+      self.nets, shape, self.width, self.decoder_depth, outputs
+    )
+    self.statistic = self._mlp(2 * self.c_dim)
+    self.priors = [self._mlp(2 * self.z_dim) for _ in range(self.layers)]
+    self.posteriors = [self._mlp(2 * self.z_dim) for _ in range(self.layers)]
+
+  def _mlp(self, features: int) -> MLP:
+    return MLP(features, self.hidden, self.mlp_depth)
+
+  # The four questions.
+
+  def bound(self, x: jax.Array, mask: jax.Array | None = None) -> Bound:
+    """The terms of the ELBO on log p(x_1..x_T), equation 5 of the paper.
+
+    Args:
+      x: objects [T, *shape].
+      mask: boolean [T], objects that count; None for all.
+
+    Uses the random streams `sample` and, for sample dropout, `dropout`.
+    """
+    h = self.encoder(x)
+    pooled = self._keep_some(len(x), mask) if self.sample_dropout else mask
+    # q(c | D) and KL(q(c | D) || p(c))
+    q_c = self._context(*masked_mean(h, pooled))
+    kl_context = kl(q_c, self._context_prior()).sum(-1)
+    c = q_c.sample(self.make_rng('sample'), (1,))
+    # sum_l KL(q(z_l | z_l+1, x, c) || p(z_l | z_l+1, c)), top layer first
+    zs, kl_local = (), jnp.zeros(len(x))
+    for prior, posterior in zip(self.priors, self.posteriors, strict=True):
+      q = _gaussian(posterior, h, c, *zs[-1:])
+      kl_local += kl(q, _gaussian(prior, c, *zs[-1:])).sum(-1)
+      zs = (*zs, q.sample(self.make_rng('sample')))
+    # E log p(x | z_1..z_L, c)
+    log_likelihood = self._log_likelihood(x, c, zs)
+    if mask is not None:
+      log_likelihood = jnp.where(mask, log_likelihood, 0.0)
+      kl_local = jnp.where(mask, kl_local, 0.0)
+    return Bound(log_likelihood, kl_local, kl_context)
+
+  def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+    """log importance weights of log p(x_t | x_<t), every prefix in one pass.
+
+    p(x_t | x_<t) is defined as ∫ q(c | x_<t) p(x_t | c) dc, with p(c) for the
+    empty prefix.
+
+    Args:
+      x: objects [T, *shape].
+      num_samples: K.
+
+    Returns:
+      [K, T].
+    """
+    latents = self.sample_posterior(x, num_samples)
+    return self.log_p(x, latents) - self.log_q(x, latents)
+
+  def joint_log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+    """log importance weights of log p(x_1..x_T): [T, *shape] -> [K]."""
+    h = self.encoder(x)
+    q_c = self._context(*masked_mean(h))
+    c = q_c.sample(self.make_rng('sample'), (num_samples,))  # [K, D]
+    zs = self._sample_local(h, c[:, None])
+    latents = Latents(c[:, None], zs)
+    local = self._log_p_local(x, latents) - self._log_q_local(h, latents)
+    prior = self._context_prior().log_prob(c) - q_c.log_prob(c)
+    return local.sum(-1) + prior.sum(-1)
+
+  def predict(
+    self,
+    support: jax.Array,
+    num_samples: int,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """Means of new objects from p(x | x_1..x_N).
+
+    Args:
+      support: [N, *shape]; N = 0, or a mask of False, means unconditional.
+      num_samples: S.
+      mask: boolean [N] or None.
+
+    Returns:
+      [S, *shape].
+    """
+    q_c = self.embed(support, mask)
+    c = q_c.sample(self.make_rng('sample'), (num_samples,))
+    zs = ()
+    for prior in self.priors:
+      p = _gaussian(prior, c, *zs[-1:])
+      zs = (*zs, p.sample(self.make_rng('sample')))
+    return self._likelihood(c, zs).mean
+
+  def embed(
+    self, support: jax.Array, mask: jax.Array | None = None
+  ) -> DiagGaussian:
+    """q(c | x_1..x_N), and p(c) for N = 0: [N, *shape] -> [D]."""
+    return self._context(*masked_mean(self.encoder(support), mask))
+
+  # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
+
+  def sample_posterior(self, x: jax.Array, num_samples: int) -> Latents:
+    """Draws c ~ q(c | x_<=t) and z ~ q(z | x_t, c) for every t."""
+    h = self.encoder(x)
+    _, q_c = self._prefix_contexts(h)
+    c = q_c.sample(self.make_rng('sample'), (num_samples,))
+    return Latents(c, self._sample_local(h, c))
+
+  def log_p(self, x: jax.Array, latents: Latents) -> jax.Array:
+    """log p(x_t | z, c) p(z | c) q(c | x_<t): [K, T]."""
+    p_c, _ = self._prefix_contexts(self.encoder(x))
+    return p_c.log_prob(latents.c).sum(-1) + self._log_p_local(x, latents)
+
+  def log_q(self, x: jax.Array, latents: Latents) -> jax.Array:
+    """log q(z | x_t, c) q(c | x_<=t): [K, T]."""
+    h = self.encoder(x)
+    _, q_c = self._prefix_contexts(h)
+    return q_c.log_prob(latents.c).sum(-1) + self._log_q_local(h, latents)
+
+  # Pieces.
+
+  def _keep_some(self, T: int, mask: jax.Array | None) -> jax.Array:
+    """Sample dropout: a random subset, of a uniform size, that is pooled."""
+    key = self.make_rng('dropout')
+    size_key, order_key = jax.random.split(key)
+    present = jnp.ones(T, bool) if mask is None else mask
+    order = jnp.where(present, jax.random.uniform(order_key, (T,)), 2.0)
+    kept = jax.random.randint(size_key, (), 1, present.sum() + 1)
+    return present & (order.argsort().argsort() < kept)
+
+  def _context_prior(self) -> DiagGaussian:
+    return DiagGaussian.standard((self.c_dim,))
+
+  def _context(self, pooled: jax.Array, count: jax.Array) -> DiagGaussian:
+    """q(c | set) from pooled features [..., F] and counts [...]."""
+    # log, because the context's precision grows with the count
+    size = jnp.log1p(count)[..., None]
+    parameters = self.statistic(jnp.concatenate([pooled, size], -1))
+    # An empty set knows the prior: zero parameters are N(0, I).
+    return DiagGaussian.from_parameters(
+      jnp.where(count[..., None] > 0, parameters, 0.0)
+    )
+
+  def _prefix_contexts(self, h: jax.Array) -> tuple[DiagGaussian, DiagGaussian]:
+    """q(c | x_<t) and q(c | x_<=t) for every t, from features [T, F]."""
+    q_c = self._context(*prefix_means(h))
+    before, upto = (slice(None, -1), slice(1, None))
+    return (
+      jax.tree.map(lambda leaf: leaf[before], q_c),
+      jax.tree.map(lambda leaf: leaf[upto], q_c),
+    )
+
+  def _sample_local(self, h: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
+    """z_L..z_1 ~ q(z | x, c), from features [T, F] and c [K, T or 1, D]."""
+    zs = ()
+    for posterior in self.posteriors:
+      q = _gaussian(posterior, h, c, *zs[-1:])
+      zs = (*zs, q.sample(self.make_rng('sample')))
+    return zs
+
+  def _log_q_local(self, h: jax.Array, latents: Latents) -> jax.Array:
+    """log q(z | x, c): [K, T]."""
+    c, zs = latents.c, latents.z
+    return sum(
+      (
+        _gaussian(posterior, h, c, *zs[max(l - 1, 0) : l]).log_prob(z).sum(-1)
+        for l, (posterior, z) in enumerate(
+          zip(self.posteriors, zs, strict=True)
+        )
+      ),
+      start=jnp.zeros(()),
+    )
+
+  def _log_p_local(self, x: jax.Array, latents: Latents) -> jax.Array:
+    """log p(x | z, c) p(z | c): [K, T]."""
+    c, zs = latents.c, latents.z
+    log_prior = sum(
+      (
+        _gaussian(prior, c, *zs[max(l - 1, 0) : l]).log_prob(z).sum(-1)
+        for l, (prior, z) in enumerate(zip(self.priors, zs, strict=True))
+      ),
+      start=jnp.zeros(()),
+    )
+    return log_prior + self._log_likelihood(x, c, zs)
+
+  def _likelihood(self, c: jax.Array, zs: tuple[jax.Array, ...]):
+    """p(x | z_1..z_L, c); every layer has a skip connection to the decoder."""
+    return self.likelihood.from_parameters(self.decoder(_join(*zs, c)))
+
+  def _log_likelihood(
+    self, x: jax.Array, c: jax.Array, zs: tuple[jax.Array, ...]
+  ) -> jax.Array:
+    event = tuple(range(-len(self.observation_shape), 0))
+    return self._likelihood(c, zs).log_prob(x).sum(event)
+
+
+def _gaussian(network: MLP, *inputs: jax.Array) -> DiagGaussian:
+  return DiagGaussian.from_parameters(network(_join(*inputs)))
+
+
+def _join(*inputs: jax.Array) -> jax.Array:
+  """Concatenates on the last axis, with the other axes broadcast."""
+  lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+  return jnp.concatenate(
+    [jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1
+  )

@@ -1,0 +1,243 @@
+"""Encoders of images to feature vectors and decoders back.
+
+Three families behind two constructors: `conv`, the published convolutions of
+the neural statistician; `mixer`, matrix products only (patches and mixer
+blocks, Tolstikhin et al. 2021), the faster one where convolutions are slow;
+`dense`, residual MLPs on the flat array, for objects of any shape.
+
+Encoders map [..., *shape] to [..., features], decoders [..., D] to
+[..., *shape[:-1], outputs]; any leading axes.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gen1shot.errors import InputError, check_choice
+from gen1shot.nn.dense import MLP, small_init
+
+NETS = ('conv', 'dense', 'mixer')
+PATCH = 7  # pixels, of the mixer
+
+
+def image_encoder(
+  nets: str, shape: tuple[int, ...], width: int, depth: int, features: int
+) -> nn.Module:
+  """The encoder of a family: [..., *shape] -> [..., features].
+
+  `width` counts channels (of the first stage, for `conv`), `depth` blocks
+  (for `conv` it is fixed by the publication).
+
+  Raises:
+    InputError: unknown family, or a shape that the family cannot take.
+  """
+  _check(nets, shape)
+  if nets == 'conv':
+    return ConvEncoder(width, features)
+  if nets == 'mixer':
+    return MixerEncoder(width, depth, features)
+  return DenseEncoder(width, depth, features, len(shape))
+
+
+def image_decoder(
+  nets: str, shape: tuple[int, ...], width: int, depth: int, outputs: int
+) -> nn.Module:
+  """The decoder of a family: [..., D] -> [..., *shape[:-1], outputs].
+
+  Raises:
+    InputError: unknown family, or a shape that the family cannot give.
+  """
+  _check(nets, shape)
+  if nets == 'conv':
+    return ConvDecoder(width, outputs)
+  if nets == 'mixer':
+    return MixerDecoder(shape, width, depth, outputs)
+  return DenseDecoder(shape, width, depth, outputs)
+
+
+def _check(nets: str, shape: tuple[int, ...]) -> None:
+  check_choice('nets', nets, NETS)
+  if nets == 'conv' and shape[:-1] != (28, 28):
+    raise InputError(f'nets=conv takes images of 28x28 pixels; got {shape}')
+  if nets == 'mixer' and (
+    len(shape) != 3 or shape[0] % PATCH or shape[1] % PATCH
+  ):
+    raise InputError(
+      f'nets=mixer takes images [H, W, C] of sides divisible by {PATCH}; '
+      f'got {shape}'
+    )
+
+
+class DenseEncoder(nn.Module):
+  """A residual MLP on the flattened object."""
+
+  width: int
+  depth: int
+  features: int
+  object_ndim: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    flat = x.reshape(*x.shape[: x.ndim - self.object_ndim], -1)
+    return MLP(self.features, self.width, self.depth)(flat)
+
+
+class DenseDecoder(nn.Module):
+  """A residual MLP to the flattened object."""
+
+  shape: tuple[int, ...]
+  width: int
+  depth: int
+  outputs: int
+
+  @nn.compact
+  def __call__(self, v: jax.Array) -> jax.Array:
+    size = math.prod(self.shape[:-1]) * self.outputs
+    flat = MLP(size, self.width, self.depth)(v)
+    return flat.reshape(*v.shape[:-1], *self.shape[:-1], self.outputs)
+
+
+class MixerBlock(nn.Module):
+  """Mixes tokens, then channels: [..., tokens, width], same shape."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    tokens, width = x.shape[-2:]
+    y = x.swapaxes(-1, -2)
+    y = nn.relu(nn.Dense(2 * tokens)(y))
+    y = nn.Dense(tokens, kernel_init=small_init)(y)
+    x = x + y.swapaxes(-1, -2)
+    y = nn.relu(nn.Dense(2 * width)(x))
+    return x + nn.Dense(width, kernel_init=small_init)(y)
+
+
+class MixerEncoder(nn.Module):
+  """Patches, mixer blocks, a narrow projection of each token, one vector."""
+
+  width: int
+  depth: int
+  features: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = nn.Dense(self.width)(to_patches(x))
+    for _ in range(self.depth):
+      x = MixerBlock()(x)
+    x = nn.Dense(self.width // 4)(x)
+    return nn.Dense(self.features)(x.reshape(*x.shape[:-2], -1))
+
+
+class MixerDecoder(nn.Module):
+  """The mirror of the encoder: one vector to tokens, to patches."""
+
+  shape: tuple[int, ...]
+  width: int
+  depth: int
+  outputs: int
+
+  @nn.compact
+  def __call__(self, v: jax.Array) -> jax.Array:
+    height, width, _ = self.shape
+    rows, columns = height // PATCH, width // PATCH
+    x = nn.Dense(rows * columns * self.width // 4)(v)
+    x = nn.Dense(self.width)(x.reshape(*v.shape[:-1], rows * columns, -1))
+    for _ in range(self.depth):
+      x = MixerBlock()(x)
+    x = nn.Dense(PATCH * PATCH * self.outputs)(x)
+    return from_patches(x, rows, columns)
+
+
+def to_patches(x: jax.Array) -> jax.Array:
+  """[..., H, W, C] -> [..., H W / PATCH^2, PATCH^2 C]."""
+  *lead, height, width, channels = x.shape
+  x = x.reshape(*lead, height // PATCH, PATCH, width // PATCH, PATCH, channels)
+  return x.swapaxes(-3, -4).reshape(*lead, -1, PATCH * PATCH * channels)
+
+
+def from_patches(x: jax.Array, rows: int, columns: int) -> jax.Array:
+  """The inverse of `to_patches`: [..., rows columns, PATCH^2 C] -> an image."""
+  lead = x.shape[:-2]
+  x = x.reshape(*lead, rows, columns, PATCH, PATCH, -1).swapaxes(-3, -4)
+  return x.reshape(*lead, rows * PATCH, columns * PATCH, -1)
+
+
+class ConvEncoder(nn.Module):
+  """Three stages of conv3x3, conv3x3, conv3x3/2 with ELU, then flat.
+
+  The Omniglot encoder of Edwards & Storkey 2016 (width 64: 64, 128, 256
+  channels). They normalise over the batch, which would tie the episodes of a
+  batch together; here each pixel is normalised over its channels.
+  """
+
+  width: int
+  features: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    for stage in range(3):
+      for strides in (1, 1, 2):
+        x = _conv(x, self.width * 2**stage, strides)
+    return nn.Dense(self.features)(x.reshape(*x.shape[:-3], -1))
+
+
+class ConvDecoder(nn.Module):
+  """4x4 -> 8x8 -> 16x16, cut to 14x14 by a VALID convolution, -> 28x28.
+
+  The Omniglot decoder of Edwards & Storkey 2016: two conv3x3 and a transposed
+  conv2x2/2 a stage, of 256, 128 and 64 channels at width 64.
+  """
+
+  width: int
+  outputs: int
+
+  @nn.compact
+  def __call__(self, v: jax.Array) -> jax.Array:
+    channels = 4 * self.width
+    x = nn.Dense(4 * 4 * channels)(v).reshape(*v.shape[:-1], 4, 4, channels)
+    for stage, paddings in enumerate(
+      (('SAME', 'SAME'), ('SAME', 'SAME'), ('SAME', 'VALID'))
+    ):
+      channels = self.width * 2 ** (2 - stage)
+      for padding in paddings:
+        x = _conv(x, channels, padding=padding)
+      x = _normalise(_double(x, channels))
+    return nn.Dense(self.outputs)(x)
+
+
+def _conv(
+  x: jax.Array, channels: int, strides: int = 1, padding: str = 'SAME'
+) -> jax.Array:
+  x = nn.Conv(channels, (3, 3), strides, padding, use_bias=False)(x)
+  return _normalise(x)
+
+
+def _normalise(x: jax.Array) -> jax.Array:
+  return elu(nn.LayerNorm()(x))
+
+
+def _double(x: jax.Array, channels: int) -> jax.Array:
+  """Transposed convolution, kernel 2x2 and stride 2: [..., 2 H, 2 W, channels].
+
+  Its taps do not overlap, so it is one matrix product a pixel followed by a
+  change of layout.
+  """
+  *lead, height, width, _ = x.shape
+  x = nn.Dense(4 * channels, use_bias=False)(x)
+  x = x.reshape(*lead, height, width, 2, 2, channels).swapaxes(-3, -4)
+  return x.reshape(*lead, 2 * height, 2 * width, channels)
+
+
+@jax.custom_vjp
+def elu(x: jax.Array) -> jax.Array:
+  """ELU whose gradient is read off its output, not computed anew."""
+  return jnp.where(x > 0, x, jnp.expm1(jnp.minimum(x, 0)))
+
+
+def _elu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  y = elu(x)
+  return y, y
+
+
+elu.defvjp(_elu_forward, lambda y, g: (jnp.where(y > 0, g, g * (y + 1)),))

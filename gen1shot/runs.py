@@ -1,0 +1,208 @@
+"""A run from start to end: train, validate, save, draw."""
+
+import dataclasses
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from gen1shot import compilation, plotting, workdir, zoo
+from gen1shot.bounds import Params
+from gen1shot.checkpoints import Checkpoints
+from gen1shot.config import Config
+from gen1shot.data import sources
+from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.errors import InputError
+from gen1shot.evaluation import generation
+from gen1shot.objectives import Metrics
+from gen1shot.progress import Progress, device_name, say
+from gen1shot.training import (
+  TrainState,
+  init_state,
+  make_train_step,
+  make_validation,
+)
+
+_SHEET_ROWS, _SHEET_SAMPLES = 8, 10
+
+
+class NonFiniteError(FloatingPointError):
+  """A loss that is not a number; the last good checkpoint is kept."""
+
+
+def load_source(config: Config) -> sources.Source:
+  """The data set of a configuration."""
+  return sources.load(
+    config.dataset,
+    data_dir=config.data_dir,
+    split=config.split,
+    seed=config.split_seed,
+  )
+
+
+def _keys(config: Config) -> dict[str, jax.Array]:
+  names = ('init', 'train', 'valid', 'sheet')
+  keys = jax.random.split(jax.random.key(config.seed), len(names))
+  return dict(zip(names, keys, strict=True))
+
+
+def _build(
+  config: Config, image_shape: tuple[int, ...]
+) -> tuple[nn.Module, TrainState]:
+  """The module of a configuration, and its state at step 0."""
+  module = zoo.build(config.model, config.preset, image_shape, **config.fields)
+  example = jnp.zeros((config.episode_length, *image_shape))
+  return module, init_state(module, config, example, _keys(config)['init'])
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """What a run has learned."""
+
+  config: Config
+  data: workdir.Data
+  module: nn.Module
+  params: Params  # averaged, of the checkpoint that is best on validation
+  step: int
+
+  def load_source(self, data_dir: str | None) -> sources.Source:
+    """The data of the run, from where they are now; None for where they were.
+
+    Raises:
+      InputError: they cannot be read, or are not of the same classes.
+    """
+    source = load_source(
+      dataclasses.replace(
+        self.config, data_dir=data_dir or self.config.data_dir
+      )
+    )
+    if source.fingerprint != self.data.fingerprint:
+      raise InputError(
+        'the data must have the classes of the training; got fingerprint '
+        f'{source.fingerprint[:12]}, not {self.data.fingerprint[:12]}'
+      )
+    return source
+
+
+def load_run(folder: pathlib.Path) -> Trained:
+  """What the run in a workdir has learned so far.
+
+  Raises:
+    InputError: there is no run, or no intact checkpoint yet.
+  """
+  config, data = workdir.read_run(folder)
+  module, state = _build(config, data.image_shape)
+  if not (folder / 'checkpoints').is_dir():
+    raise InputError(f'workdir must hold a checkpoint; got {folder}')
+  with Checkpoints(folder / 'checkpoints', config.keep) as checkpoints:
+    state = checkpoints.best(state)
+  if state is None:
+    raise InputError(f'workdir must hold an intact checkpoint; got {folder}')
+  return Trained(config, data, module, state.averaged, int(state.step))
+
+
+def train_and_evaluate(
+  config: Config, folder: pathlib.Path, resume: bool = True
+) -> TrainState:
+  """Trains to `config.steps`, from the latest checkpoint if there is one.
+
+  Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
+  events, checkpoints/ and samples/. Nothing is written before the input has
+  been checked.
+
+  Returns:
+    The final state; an interrupted and resumed run ends with the same bits.
+
+  Raises:
+    InputError: input that breaks a rule.
+    NonFiniteError: the loss is not finite; the message names the step.
+  """
+  source = load_source(config)
+  config.episodes.check(source.train)
+  module, state = _build(config, source.train.image_shape)
+  keys = _keys(config)
+  train_step = compilation.jit(
+    make_train_step(module, config), donate_argnums=0
+  )
+  validate = compilation.jit(make_validation(module, config))
+  sampler = generation.make_sampler(module, _SHEET_SAMPLES)
+  support = _sheet_support(config, source.valid, keys['sheet'])
+
+  data = workdir.Data(source.fingerprint, source.train.image_shape)
+  workdir.open_run(folder, config, data, resume)
+  with (
+    Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
+    workdir.MetricsLog(folder) as log,
+  ):
+    state = checkpoints.latest(state) or state
+    done = int(state.step)
+    if done > config.steps:
+      raise InputError(
+        f'steps must be >= {done}, which the checkpoint in {folder} has done; '
+        f'got {config.steps}'
+      )
+    log.forget_after(done)
+    _introduce(config, state)
+    progress = Progress(done, config.steps)
+    pending: list[Metrics] = []  # stays on the device: no step waits for it
+    for step in range(done + 1, config.steps + 1):
+      state, metrics = train_step(state, source.train, keys['train'])
+      pending.append(metrics)
+      saves = step % config.eval_every == 0 or step == config.steps
+      if saves or step % config.log_every == 0 or step == done + 1:
+        row = _finite_mean(pending, step)
+        pending = []
+        log.write(step, 'train', row)
+        progress.report(step, row['bound'])
+      if saves:
+        metrics = validate(state.averaged, source.valid, keys['valid'])
+        row = _finite_mean([metrics], step)
+        log.write(step, 'valid', row)
+        say(f'step {step}  validation bound {row["bound"]:.2f} nats/object')
+        checkpoints.save(step, state, row['bound'])
+        drawn = sampler(state.averaged, support, keys['sheet'])
+        plotting.save(
+          plotting.sheet(np.asarray(support), np.asarray(drawn)),
+          sheet_path(folder, step),
+        )
+  return state
+
+
+def sheet_path(folder: pathlib.Path, step: int) -> pathlib.Path:
+  """The sample sheet drawn at a step: rows of support | samples."""
+  return folder / 'samples' / f'step_{step:06d}.png'
+
+
+def _sheet_support(
+  config: Config, dataset: Dataset, key: jax.Array
+) -> jax.Array:
+  """What the sheets of a run are conditioned on: [rows, N, H, W, C]."""
+  length = min(max(config.episode_length, 1), dataset.smallest_class)
+  spec = EpisodeSpec(_SHEET_ROWS, length)
+  draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
+  return draw(key, dataset).images
+
+
+def _finite_mean(rows: list[Metrics], step: int) -> dict[str, float]:
+  """The means of the metrics of the steps up to `step`."""
+  values = jax.device_get(rows)
+  for i, row in enumerate(values):
+    if not all(np.isfinite(value) for value in row.values()):
+      raise NonFiniteError(
+        f'the loss must stay finite; got {row} at step '
+        f'{step - len(rows) + 1 + i}; the last good checkpoint is kept'
+      )
+  return {
+    name: float(np.mean([row[name] for row in values])) for name in values[0]
+  }
+
+
+def _introduce(config: Config, state: TrainState) -> None:
+  count = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+  say(
+    f'{config.model} ({config.preset}, {count:,} parameters) on '
+    f'{config.dataset}, from step {int(state.step)} to {config.steps}, on '
+    f'{device_name()}'
+  )

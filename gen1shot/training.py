@@ -1,0 +1,121 @@
+"""The trainer: one for every model of the zoo."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+from flax import struct
+
+from gen1shot.bounds import Params
+from gen1shot.config import Config
+from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.objectives import Metrics, objective
+
+Step = Callable[
+  ['TrainState', Dataset, jax.Array], tuple['TrainState', Metrics]
+]
+
+
+@struct.dataclass
+class TrainState:
+  """All that a step changes."""
+
+  step: jax.Array  # int32 []
+  params: Params
+  averaged: Params  # exponential moving average of params; what is used
+  opt_state: Any
+
+
+def make_optimiser(config: Config) -> optax.GradientTransformation:
+  """Adam with clipped gradients, linear warm-up and cosine decay to 0."""
+  schedule = optax.warmup_cosine_decay_schedule(
+    0.0,
+    config.learning_rate,
+    min(config.warmup_steps, config.steps // 2),
+    config.steps,
+  )
+  return optax.chain(
+    optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule)
+  )
+
+
+def init_state(
+  module: nn.Module, config: Config, example: jax.Array, key: jax.Array
+) -> TrainState:
+  """A fresh state; `example` is one episode [T, *shape]. Consumes the key."""
+  names = ('params', 'sample', 'dropout')
+  rngs = dict(zip(names, jax.random.split(key, 3), strict=True))
+
+  def init(rngs):
+    params = module.init(rngs, example, method='bound')['params']
+    opt_state = make_optimiser(config).init(params)
+    return TrainState(
+      jnp.int32(0), params, jax.tree.map(jnp.copy, params), opt_state
+    )
+
+  return jax.jit(init)(rngs)
+
+
+def make_train_step(module: nn.Module, config: Config) -> Step:
+  """`step(state, dataset, key) -> (state, metrics)`, pure; the caller jits.
+
+  The key is the run's: noise and episodes follow from it and `state.step`, so
+  a resumed run repeats what it would have drawn. Metrics are means over the
+  batch, in nats per object, and the gradient's global norm.
+  """
+  optimiser = make_optimiser(config)
+
+  def step(state: TrainState, dataset: Dataset, key: jax.Array):
+    step_key = jax.random.fold_in(key, state.step)
+    episode_key, noise_key = jax.random.split(step_key)
+    episodes = sample_episodes(episode_key, dataset, config.episodes)
+
+    def loss(params):
+      bound, metrics = jax.vmap(
+        lambda x, key: objective(module, config, params, x, key, state.step)
+      )(episodes.images, jax.random.split(noise_key, config.batch_size))
+      means = jax.tree.map(jnp.mean, metrics)
+      return -bound.mean(), means
+
+    (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(
+      state.params
+    )
+    updates, opt_state = optimiser.update(gradients, state.opt_state)
+    params = optax.apply_updates(state.params, updates)
+    # Averaging starts as a plain mean, so that it forgets the first step.
+    decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
+    averaged = optax.incremental_update(params, state.averaged, 1 - decay)
+    metrics |= {'bound': -value, 'gradient_norm': optax.global_norm(gradients)}
+    return TrainState(state.step + 1, params, averaged, opt_state), metrics
+
+  return step
+
+
+def make_validation(
+  module: nn.Module, config: Config
+) -> Callable[[Params, Dataset, jax.Array], Metrics]:
+  """`validate(params, dataset, key) -> metrics`, pure; the caller jits.
+
+  The training objective on `eval_episodes` episodes of the data set as it is:
+  without augmentation, and with the KL terms at their full weight. The same
+  key gives the same episodes and noise.
+  """
+  spec = EpisodeSpec(
+    config.eval_episodes,
+    config.episode_length,
+    config.max_classes,
+    config.replacement,
+  )
+
+  def validate(params: Params, dataset: Dataset, key: jax.Array) -> Metrics:
+    episode_key, noise_key = jax.random.split(key)
+    episodes = sample_episodes(episode_key, dataset, spec)
+    bound, metrics = jax.vmap(
+      lambda x, key: objective(module, config, params, x, key)
+    )(episodes.images, jax.random.split(noise_key, config.eval_episodes))
+    return jax.tree.map(jnp.mean, metrics | {'bound': bound})
+
+  return validate

@@ -1,0 +1,144 @@
+"""What a run leaves behind: its configuration, and its rows of metrics."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from gen1shot.config import Config
+from gen1shot.errors import InputError
+
+# Fields that may change when a run goes on: it trains longer, from files that
+# have moved.
+_MAY_CHANGE = ('steps', 'data_dir')
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Replaces a file at once: a reader sees the old text or the new."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  unfinished = path.with_name(path.name + '.tmp')
+  unfinished.write_text(text)
+  unfinished.replace(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """What a run remembers of its data set."""
+
+  fingerprint: str  # of the parts
+  image_shape: tuple[int, ...]  # H, W, C
+
+
+def open_run(
+  folder: pathlib.Path, config: Config, data: Data, resume: bool
+) -> None:
+  """Makes the folder of a new run, or checks that this run may go on there.
+
+  Args:
+    folder: the workdir, which need not exist.
+    config: of this run; it is written to config.json.
+    data: of this run; it is written to data.json.
+    resume: whether a run found in the folder is continued.
+
+  Raises:
+    InputError: the folder holds another run, or one that must not go on.
+  """
+  path = folder / 'config.json'
+  if path.exists():
+    if not resume:
+      raise InputError(
+        f'--noresume needs a workdir without a run; {folder} holds one'
+      )
+    _check_same(folder, config, data)
+  elif folder.exists() and not folder.is_dir():
+    raise InputError(f'workdir must be a folder; got the file {folder}')
+  elif folder.exists() and any(folder.iterdir()):
+    raise InputError(
+      'workdir must be new, empty, or hold a run with its config.json; '
+      f'got {folder}'
+    )
+  write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)))
+  write_text(path, config.to_json())
+
+
+def read_run(folder: pathlib.Path) -> tuple[Config, Data]:
+  """The configuration of a run, and what it remembers of its data.
+
+  Raises:
+    InputError: there is no run in the folder.
+  """
+  try:
+    config = Config.from_json((folder / 'config.json').read_text())
+    data = json.loads((folder / 'data.json').read_text())
+    return config, Data(data['fingerprint'], tuple(data['image_shape']))
+  except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
+    raise InputError(
+      f'workdir must hold a run (config.json and data.json); got {folder}: {e}'
+    ) from e
+
+
+def _check_same(folder: pathlib.Path, config: Config, data: Data) -> None:
+  old_config, old_data = read_run(folder)
+  old = dataclasses.asdict(old_config) | dataclasses.asdict(old_data)
+  new = dataclasses.asdict(config) | dataclasses.asdict(data)
+  # A module's fields are compared one by one, too.
+  old |= old.pop('fields')
+  new |= new.pop('fields')
+  differing = [
+    f'{name} was {old.get(name)}, is {new.get(name)}'
+    for name in sorted(old.keys() | new.keys())
+    if old.get(name) != new.get(name) and name not in _MAY_CHANGE
+  ]
+  if differing:
+    raise InputError(
+      f'workdir {folder} holds another run: {"; ".join(differing)}; '
+      'take another --workdir or the same fields'
+    )
+
+
+class MetricsLog:
+  """metrics.jsonl, and TensorBoard events where tensorboardX is installed."""
+
+  def __init__(self, folder: pathlib.Path):
+    self._path = folder / 'metrics.jsonl'
+    try:
+      from tensorboardX import SummaryWriter
+    except ImportError:
+      self._events = None
+    else:
+      self._events = SummaryWriter(str(folder))
+
+  def __enter__(self) -> 'MetricsLog':
+    return self
+
+  def __exit__(self, *_: object) -> None:
+    if self._events is not None:
+      self._events.close()
+
+  def forget_after(self, step: int) -> None:
+    """Drops the rows of later steps, which are about to be done again."""
+    if self._path.exists():
+      lines = self._path.read_text().splitlines(keepends=True)
+      write_text(
+        self._path, ''.join(line for line in lines if _step_of(line) <= step)
+      )
+
+  def write(self, step: int, part: str, metrics: dict[str, float]) -> None:
+    """One row; `part` is train or valid."""
+    row: dict[str, Any] = {'step': step, 'part': part, **metrics}
+    with self._path.open('a') as file:
+      file.write(json.dumps(row) + '\n')
+      file.flush()
+      os.fsync(file.fileno())
+    if self._events is not None:
+      for name, value in metrics.items():
+        self._events.add_scalar(f'{part}/{name}', value, step)
+
+
+def _step_of(line: str) -> float:
+  """The step of a row; a row that a kill cut short counts as never written."""
+  try:
+    return json.loads(line)['step']
+  except (json.JSONDecodeError, KeyError, TypeError):
+    return float('inf')

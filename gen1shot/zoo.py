@@ -1,0 +1,66 @@
+"""The zoo: name -> module and presets. The only registry of models."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from flax import linen as nn
+
+from gen1shot.errors import check_choice
+from gen1shot.models.statistician import Statistician
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """A module class and its presets: preset name -> field values."""
+
+  module: type[nn.Module]
+  presets: Mapping[str, Mapping[str, Any]]
+
+
+ZOO = {
+  'statistician': Entry(
+    Statistician,
+    {
+      'small': {},
+      # Edwards & Storkey 2016, Omniglot: 64/128/256 channels, z 16, c 512.
+      'paper': {
+        'nets': 'conv',
+        'width': 64,
+        'c_dim': 512,
+        'z_dim': 16,
+      },
+    },
+  ),
+}
+
+
+def module_fields(name: str, preset: str) -> dict[str, Any]:
+  """Every field of the preset that a user may set, with its value.
+
+  Raises:
+    InputError: no such model or preset.
+  """
+  check_choice('model', name, ZOO)
+  check_choice(f'preset of {name}', preset, ZOO[name].presets)
+  own = {
+    field.name: field.default
+    for field in dataclasses.fields(ZOO[name].module)
+    if field.default is not dataclasses.MISSING
+    and field.name not in ('parent', 'name')
+  }
+  return own | dict(ZOO[name].presets[preset])
+
+
+def build(
+  name: str, preset: str, observation_shape: tuple[int, ...], **fields: Any
+) -> nn.Module:
+  """The module of a preset, for objects of a shape, with fields replaced.
+
+  Raises:
+    InputError: no such model, preset or field.
+  """
+  known = module_fields(name, preset)
+  for field in fields:
+    check_choice(f'field of {name}', field, known)
+  return ZOO[name].module(observation_shape, **(known | fields))
