@@ -3,14 +3,15 @@
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 from configs import get_config
 
-from gen1shot import compilation, zoo
+from gen1shot import allocation, compilation, zoo
 from gen1shot.config import Config
 from gen1shot.errors import InputError
+from gen1shot.runs import NonFiniteError
 
 _DEFINE = {
   bool: flags.DEFINE_bool,
@@ -26,7 +27,9 @@ def run(
   main: Callable[[], None],
   define: Callable[[Sequence[str]], None] = lambda argv: None,
 ) -> None:
-  """Runs a binary; a user's mistake is one line and exit status 2.
+  """Runs a binary; what stops it is one line.
+
+  Exit status 2 for a user's mistake, 1 for a loss that is not finite.
 
   Args:
     main: the work, called once the flags are parsed.
@@ -42,23 +45,25 @@ def run(
       return rest
     except (flags.Error, InputError) as e:
       _fail(e)
-      raise
 
   def guarded(argv: Sequence[str]) -> None:
     del argv
     logging.set_verbosity(logging.WARNING)  # Orbax tells its every step
     try:
+      allocation.keep_freed_memory()
       compilation.enable_cache()
       main()
     except InputError as e:
       _fail(e)
+    except NonFiniteError as e:
+      _fail(e, status=1)
 
   app.run(guarded, flags_parser=parse)
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception, status: int = 2) -> NoReturn:
   print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-  sys.exit(2)
+  sys.exit(status)
 
 
 def define_config_flags(argv: Sequence[str]) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
+from gen1shot.errors import InputError
+
 _DIGEST = 'sha256'
 # Orbax's own annotations contradict each other here.
 _training: Any = ocp.training
@@ -20,12 +22,19 @@ class Checkpoints:
   A context manager; leaving it waits for saves under way.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int):
-    """Opens a folder, which need not exist; `keep` counts the latest kept."""
+  def __init__(self, folder: pathlib.Path, keep: int | None = None):
+    """Opens a folder, which need not exist.
+
+    Args:
+      folder: of the checkpoints alone.
+      keep: how many of the latest to keep; None is for reading only, while
+        another process may be saving there.
+    """
+    self._folder = folder
     policies = _training.preservation_policies
     self._checkpointer = _training.Checkpointer(
       folder.absolute(),
-      cleanup_tmp_directories=True,
+      cleanup_tmp_directories=keep is not None,
       # The default policy would skip a save while another is in flight.
       save_decision_policy=(
         _training.save_decision_policies.FixedIntervalPolicy(1)
@@ -56,11 +65,15 @@ class Checkpoints:
     )
 
   def latest(self, like: Any) -> Any | None:
-    """The newest intact state, shaped `like`; None without checkpoints."""
+    """The newest intact state, shaped `like`; None without checkpoints.
+
+    Raises:
+      InputError: there are checkpoints, and all are damaged.
+    """
     return self._first_intact(list(self._checkpointer.checkpoints)[::-1], like)
 
   def best(self, like: Any) -> Any | None:
-    """The intact state with the largest bound; None without checkpoints."""
+    """The intact state with the largest bound; otherwise as `latest`."""
     ranked = sorted(
       self._checkpointer.checkpoints,
       key=lambda checkpoint: checkpoint.metrics['bound'],
@@ -80,6 +93,11 @@ class Checkpoints:
       except Exception as e:
         reason = str(e).splitlines()[0]
       logging.warning('checkpoint %d skipped: %s', checkpoint.step, reason)
+    if checkpoints:
+      raise InputError(
+        'a workdir with checkpoints must have an intact one; got '
+        f'{len(checkpoints)} damaged in {self._folder}'
+      )
     return None
 
 

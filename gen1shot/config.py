@@ -48,7 +48,7 @@ class Config:
   # How: Adam, linear warm-up, cosine decay to 0 at the last step.
   steps: int = _option(3000, 'optimiser steps of the whole run')
   seed: int = _option(0, 'of initialisation, episodes and noise')
-  learning_rate: float = _option(1e-3, 'the highest')
+  learning_rate: float = _option(2e-3, 'the highest')
   warmup_steps: int = _option(200, 'steps until the highest learning rate')
   clip_norm: float = _option(10.0, 'global norm to which gradients are clipped')
   ema_decay: float = _option(
@@ -100,6 +100,16 @@ class Config:
       self.dihedral,
       self.dilation,
       self.affine,
+    )
+
+  @property
+  def validation_episodes(self) -> EpisodeSpec:
+    """The same without augmentation, as many as a validation takes."""
+    return EpisodeSpec(
+      self.eval_episodes,
+      self.episode_length,
+      self.max_classes,
+      self.replacement,
     )
 
   def to_json(self) -> str:

@@ -1,5 +1,6 @@
 """What a run tells the person who waits for it."""
 
+import datetime
 import time
 
 import jax
@@ -27,9 +28,15 @@ class Progress:
     """Says where the loop stands; `bound` is of the training batch, in nats."""
     now = time.monotonic()
     rate = (step - self._step) / (now - self._time)
-    left = int((self._last_step - step) / rate)
+    left = datetime.timedelta(seconds=int((self._last_step - step) / rate))
     say(
       f'step {step}/{self._last_step}  bound {bound:.2f} nats/object  '
-      f'{rate:.1f} steps/s  ETA {left // 60}:{left % 60:02d}'
+      f'{rate:.1f} steps/s  {left} left'
     )
+    self._step, self._time = step, now
+
+  def report_first(self, step: int) -> None:
+    """Says how long the first step took, most of it compilation."""
+    now = time.monotonic()
+    say(f'step {step}/{self._last_step}  compiled in {now - self._time:.1f} s')
     self._step, self._time = step, now

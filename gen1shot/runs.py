@@ -1,5 +1,6 @@
 """A run from start to end: train, validate, save, draw."""
 
+import contextlib
 import dataclasses
 import pathlib
 
@@ -94,12 +95,10 @@ def load_run(folder: pathlib.Path) -> Trained:
   """
   config, data = workdir.read_run(folder)
   module, state = _build(config, data.image_shape)
-  if not (folder / 'checkpoints').is_dir():
-    raise InputError(f'workdir must hold a checkpoint; got {folder}')
-  with Checkpoints(folder / 'checkpoints', config.keep) as checkpoints:
+  with Checkpoints(folder / 'checkpoints') as checkpoints:
     state = checkpoints.best(state)
   if state is None:
-    raise InputError(f'workdir must hold an intact checkpoint; got {folder}')
+    raise InputError(f'workdir must hold a checkpoint; got {folder}')
   return Trained(config, data, module, state.averaged, int(state.step))
 
 
@@ -121,6 +120,7 @@ def train_and_evaluate(
   """
   source = load_source(config)
   config.episodes.check(source.train)
+  config.validation_episodes.check(source.valid)
   module, state = _build(config, source.train.image_shape)
   keys = _keys(config)
   train_step = compilation.jit(
@@ -131,11 +131,11 @@ def train_and_evaluate(
   support = _sheet_support(config, source.valid, keys['sheet'])
 
   data = workdir.Data(source.fingerprint, source.train.image_shape)
-  workdir.open_run(folder, config, data, resume)
-  with (
-    Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
-    workdir.MetricsLog(folder) as log,
-  ):
+  workdir.check_run(folder, config, data, resume)
+  with contextlib.ExitStack() as stack:
+    checkpoints = stack.enter_context(
+      Checkpoints(folder / 'checkpoints', config.keep)
+    )
     state = checkpoints.latest(state) or state
     done = int(state.step)
     if done > config.steps:
@@ -143,6 +143,8 @@ def train_and_evaluate(
         f'steps must be >= {done}, which the checkpoint in {folder} has done; '
         f'got {config.steps}'
       )
+    workdir.write_run(folder, config, data)
+    log = stack.enter_context(workdir.MetricsLog(folder))
     log.forget_after(done)
     _introduce(config, state)
     progress = Progress(done, config.steps)
@@ -150,8 +152,11 @@ def train_and_evaluate(
     for step in range(done + 1, config.steps + 1):
       state, metrics = train_step(state, source.train, keys['train'])
       pending.append(metrics)
+      if step == done + 1:
+        jax.block_until_ready(metrics)
+        progress.report_first(step)
       saves = step % config.eval_every == 0 or step == config.steps
-      if saves or step % config.log_every == 0 or step == done + 1:
+      if saves or step % config.log_every == 0:
         row = _finite_mean(pending, step)
         pending = []
         log.write(step, 'train', row)
@@ -179,7 +184,7 @@ def _sheet_support(
   config: Config, dataset: Dataset, key: jax.Array
 ) -> jax.Array:
   """What the sheets of a run are conditioned on: [rows, N, H, W, C]."""
-  length = min(max(config.episode_length, 1), dataset.smallest_class)
+  length = min(config.episode_length, dataset.smallest_class)
   spec = EpisodeSpec(_SHEET_ROWS, length)
   draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
   return draw(key, dataset).images

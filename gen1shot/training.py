@@ -11,7 +11,7 @@ from flax import struct
 
 from gen1shot.bounds import Params
 from gen1shot.config import Config
-from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.data.episodes import Dataset, sample_episodes
 from gen1shot.objectives import Metrics, objective
 
 Step = Callable[
@@ -103,16 +103,10 @@ def make_validation(
   without augmentation, and with the KL terms at their full weight. The same
   key gives the same episodes and noise.
   """
-  spec = EpisodeSpec(
-    config.eval_episodes,
-    config.episode_length,
-    config.max_classes,
-    config.replacement,
-  )
 
   def validate(params: Params, dataset: Dataset, key: jax.Array) -> Metrics:
     episode_key, noise_key = jax.random.split(key)
-    episodes = sample_episodes(episode_key, dataset, spec)
+    episodes = sample_episodes(episode_key, dataset, config.validation_episodes)
     bound, metrics = jax.vmap(
       lambda x, key: objective(module, config, params, x, key)
     )(episodes.images, jax.random.split(noise_key, config.eval_episodes))

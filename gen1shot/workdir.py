@@ -30,36 +30,40 @@ class Data:
   image_shape: tuple[int, ...]  # H, W, C
 
 
-def open_run(
+def check_run(
   folder: pathlib.Path, config: Config, data: Data, resume: bool
 ) -> None:
-  """Makes the folder of a new run, or checks that this run may go on there.
+  """Checks that this run may start, or go on, in a folder; writes nothing.
 
   Args:
     folder: the workdir, which need not exist.
-    config: of this run; it is written to config.json.
-    data: of this run; it is written to data.json.
+    config: of this run.
+    data: of this run.
     resume: whether a run found in the folder is continued.
 
   Raises:
     InputError: the folder holds another run, or one that must not go on.
   """
-  path = folder / 'config.json'
-  if path.exists():
+  if folder.exists() and not folder.is_dir():
+    raise InputError(f'workdir must be a folder; got the file {folder}')
+  if (folder / 'config.json').exists():
     if not resume:
       raise InputError(
         f'--noresume needs a workdir without a run; {folder} holds one'
       )
     _check_same(folder, config, data)
-  elif folder.exists() and not folder.is_dir():
-    raise InputError(f'workdir must be a folder; got the file {folder}')
   elif folder.exists() and any(folder.iterdir()):
     raise InputError(
       'workdir must be new, empty, or hold a run with its config.json; '
       f'got {folder}'
     )
-  write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)))
-  write_text(path, config.to_json())
+
+
+def write_run(folder: pathlib.Path, config: Config, data: Data) -> None:
+  """Writes config.json and data.json."""
+  # The configuration last: a folder that has it has both.
+  write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)) + '\n')
+  write_text(folder / 'config.json', config.to_json())
 
 
 def read_run(folder: pathlib.Path) -> tuple[Config, Data]:

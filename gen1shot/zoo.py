@@ -29,6 +29,7 @@ ZOO = {
         'width': 64,
         'c_dim': 512,
         'z_dim': 16,
+        'layers': 1,
       },
     },
   ),

@@ -21,6 +21,7 @@ from torch.optim import swa_utils
 from gen1shot.config import Config
 
 PATCH = 7  # pixels, of the mixer
+START_LOGVAR = -3.0  # of q(c | set), before training
 LOG_2PI = math.log(2 * math.pi)
 
 Latents = tuple[Tensor, ...]  # c, then z_L..z_1
@@ -170,7 +171,7 @@ class Normalised(nn.Module):
   def forward(self, x: Tensor) -> Tensor:
     # In channels_last memory both permutations are views.
     y = self.norm(self.layer(x).permute(0, 2, 3, 1))
-    return functional.elu(y).permute(0, 3, 1, 2)
+    return functional.elu(y, inplace=True).permute(0, 3, 1, 2)
 
 
 def conv(inputs: int, channels: int, stride: int = 1, pad: bool = True):
@@ -278,11 +279,9 @@ class Statistician(nn.Module):
     if self.sample_dropout:
       kept = keep_some(kept)
     count = kept.sum(1)
-    q_c = self.context(
-      (kept.unsqueeze(1) @ h).squeeze(1) / count[:, None], count
-    )
-    prior = Gaussian(*torch.zeros(2, 1, device=x.device))
-    kl = q_c.kl(prior)
+    means = (kept.unsqueeze(-1) * h).sum(1) / count.unsqueeze(-1)
+    q_c = self.context(means, count)
+    kl = q_c.kl(Gaussian(*torch.zeros(2, 1, device=x.device)))
     c = q_c.sample().unsqueeze(1)
     latents = (c,)
     for q, p in zip(self.posteriors, self.priors, strict=True):
@@ -300,8 +299,8 @@ class Statistician(nn.Module):
     for posterior in self.posteriors:
       latents = (*latents, self._local(posterior, h, latents).sample())
     if not dreg:
-      log_q = self._log_q(self.posteriors, h, q_c, latents)
-      return log_mean_exp(self._log_p(x, p_c, latents) - log_q)
+      log_q = self.log_q(self.posteriors, h, q_c, latents)
+      return log_mean_exp(self.log_p(x, p_c, latents) - log_q)
     # The gradient that reaches q through a sample carries the squared weight:
     # one factor stands in the sum below, the other in these hooks.
     weights = []
@@ -310,8 +309,8 @@ class Statistician(nn.Module):
       for latent in latents:
         latent.register_hook(lambda g: g * weights[0].unsqueeze(-1))
     frozen = [Frozen(posterior) for posterior in self.posteriors]
-    log_q = self._log_q(frozen, h.detach(), q_c.detach(), latents)
-    log_weights = self._log_p(x, p_c, latents) - log_q
+    log_q = self.log_q(frozen, h.detach(), q_c.detach(), latents)
+    log_weights = self.log_p(x, p_c, latents) - log_q
     plain = log_weights.detach()
     weights.append(plain.softmax(0))
     surrogate = (weights[0] * log_weights).sum(0)
@@ -332,7 +331,8 @@ class Statistician(nn.Module):
   def context(self, pooled: Tensor, count: Tensor) -> Gaussian:
     """q(c | set) from pooled features [..., F] and counts [...]."""
     size = torch.log1p(count).unsqueeze(-1)
-    parameters = self.statistic(torch.cat([pooled, size], -1))
+    mean, logvar = self.statistic(torch.cat([pooled, size], -1)).chunk(2, -1)
+    parameters = torch.cat([mean, logvar + START_LOGVAR], -1)
     return gaussian(torch.where(size > 0, parameters, 0.0))
 
   def prefix_contexts(self, h: Tensor) -> tuple[Gaussian, Gaussian]:
@@ -352,7 +352,7 @@ class Statistician(nn.Module):
     """q(z_l | z_l+1, x, c) given c and the layers above it."""
     return gaussian(posterior(join(h, latents[0], *latents[1:][-1:])))
 
-  def _log_q(self, posteriors, h: Tensor, q_c: Gaussian, latents: Latents):
+  def log_q(self, posteriors, h: Tensor, q_c: Gaussian, latents: Latents):
     """log q(z | x, c) q(c | x_<=t): [K, B, T]."""
     log_q = q_c.log_prob(latents[0])
     for l, posterior in enumerate(posteriors, start=1):
@@ -360,7 +360,7 @@ class Statistician(nn.Module):
       log_q = log_q + q_z.log_prob(latents[l])
     return log_q
 
-  def _log_p(self, x: Tensor, p_c: Gaussian, latents: Latents) -> Tensor:
+  def log_p(self, x: Tensor, p_c: Gaussian, latents: Latents) -> Tensor:
     """log p(x | z, c) p(z | c) q(c | x_<t): [K, B, T]."""
     log_p = p_c.log_prob(latents[0])
     for l, prior in enumerate(self.priors, start=1):
@@ -427,7 +427,7 @@ class Step:
     return sum(p.numel() for p in self.model.parameters())
 
   def __call__(self, images: Tensor) -> float:
-    loss = -self._bound(images).mean()
+    loss = self.loss(images)
     self.optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
@@ -436,12 +436,13 @@ class Step:
     self.steps += 1
     return loss.item()
 
-  def _bound(self, images: Tensor) -> Tensor:
+  def loss(self, images: Tensor) -> Tensor:
     if self.config.objective == 'iwae':
       dreg = self.config.gradient == 'dreg'
-      return self.model.iwae(images, self.config.num_samples, dreg)
+      return -self.model.iwae(images, self.config.num_samples, dreg).mean()
     warmup = max(self.config.kl_warmup, 1)
-    return self.model.elbo(images, min(1.0, (self.steps + 1) / warmup))
+    kl_weight = min(1.0, (self.steps + 1) / warmup)
+    return -self.model.elbo(images, kl_weight).mean()
 
 
 def make_step(

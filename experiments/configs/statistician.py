@@ -10,6 +10,7 @@ CONFIGS = {
     preset='paper',
     batch_size=16,
     objective='elbo',
+    learning_rate=1e-3,
     steps=300_000,
     eval_every=5_000,
   ),

@@ -19,6 +19,10 @@ from gen1shot.nn.dense import MLP
 from gen1shot.nn.images import image_decoder, image_encoder
 from gen1shot.nn.sets import masked_mean, prefix_means
 
+# q(c | set) starts narrower than p(c), so that the context carries a signal
+# from the first step on; at equal width the other networks learn to ignore it.
+_START_LOGVAR = -3.0
+
 
 @struct.dataclass
 class Latents:
@@ -38,7 +42,7 @@ class Statistician(nn.Module):
   observation_shape: tuple[int, ...]  # of one object, (H, W, C) for images
   observation: str = 'bernoulli'  # bernoulli, gaussian or logistic
   nets: str = 'mixer'  # conv, dense or mixer
-  width: int = 96  # of the image nets
+  width: int = 192  # of the image nets
   encoder_depth: int = 2  # blocks of the image encoder
   decoder_depth: int = 3  # blocks of the image decoder
   features: int = 256  # F, of an encoded object
@@ -46,7 +50,7 @@ class Statistician(nn.Module):
   mlp_depth: int = 2  # hidden layers of every MLP; 0 is linear
   c_dim: int = 64  # of the context
   z_dim: int = 32  # of each stochastic layer
-  layers: int = 1  # L
+  layers: int = 2  # L
   sample_dropout: bool = True  # bound() hides a random subset from q(c)
 
   def setup(self) -> None:
@@ -193,7 +197,10 @@ class Statistician(nn.Module):
     """q(c | set) from pooled features [..., F] and counts [...]."""
     # log, because the context's precision grows with the count
     size = jnp.log1p(count)[..., None]
-    parameters = self.statistic(jnp.concatenate([pooled, size], -1))
+    mean, logvar = jnp.split(
+      self.statistic(jnp.concatenate([pooled, size], -1)), 2, axis=-1
+    )
+    parameters = jnp.concatenate([mean, logvar + _START_LOGVAR], -1)
     # An empty set knows the prior: zero parameters are N(0, I).
     return DiagGaussian.from_parameters(
       jnp.where(count[..., None] > 0, parameters, 0.0)

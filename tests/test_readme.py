@@ -1,0 +1,29 @@
+"""README says what is so: its code runs, its commands and files exist."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+TEXT = (ROOT / 'README.md').read_text()
+
+
+def test_the_quickstart_runs(capsys):
+  (code,) = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+  exec(compile(code, 'README.md', 'exec'), {})
+  printed = capsys.readouterr().out
+  assert '(8, 28, 28, 1) (64,)' in printed
+  assert 'nan' not in printed
+
+
+@pytest.mark.parametrize('link', re.findall(r'!?\[.*?\]\(([^)#:]+)\)', TEXT))
+def test_links_lead_somewhere(link):
+  assert (ROOT / link).exists()
+
+
+@pytest.mark.parametrize(
+  'script', sorted(set(re.findall(r'python (\S+\.py)', TEXT)))
+)
+def test_scripts_exist(script):
+  assert (ROOT / script).exists()

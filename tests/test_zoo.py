@@ -1,0 +1,324 @@
+"""Every model of the zoo, and that none is missing anywhere."""
+
+import dataclasses
+import importlib
+import inspect
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen1shot import zoo
+from gen1shot.config import Config
+from gen1shot.errors import InputError
+
+ROOT = pathlib.Path(__file__).parent.parent
+SHAPE = (28, 28, 1)
+T, K = 3, 2
+
+PRESETS = [
+  (name, preset) for name, entry in zoo.ZOO.items() for preset in entry.presets
+]
+
+
+# --- parameter counts, on paper
+
+
+def dense(inputs, outputs):
+  return (inputs + 1) * outputs
+
+
+def conv(inputs, channels):
+  """3x3 without bias, then a scale and an offset for each channel."""
+  return 9 * inputs * channels + 2 * channels
+
+
+def mlp(inputs, outputs):
+  """Two hidden layers of 256, the second a residual block of two maps."""
+  return dense(inputs, 256) + 2 * dense(256, 256) + dense(256, outputs)
+
+
+def mixer_block(width):
+  """16 patches of 7x7 pixels; both hidden layers are twice as wide."""
+  tokens = dense(16, 32) + dense(32, 16)
+  return tokens + dense(width, 2 * width) + dense(2 * width, width)
+
+
+def statistician_small():
+  width, features, c, z = 192, 256, 64, 32
+  narrow = width // 4
+  encoder = (
+    dense(49, width)
+    + 2 * mixer_block(width)
+    + dense(width, narrow)
+    + dense(16 * narrow, features)
+  )
+  decoder = (
+    dense(2 * z + c, 16 * narrow)
+    + dense(narrow, width)
+    + 3 * mixer_block(width)
+    + dense(width, 49)
+  )
+  statistic = mlp(features + 1, 2 * c)  # and the size of the set
+  priors = mlp(c, 2 * z) + mlp(c + z, 2 * z)
+  posteriors = mlp(features + c, 2 * z) + mlp(features + c + z, 2 * z)
+  return encoder + decoder + statistic + priors + posteriors
+
+
+def statistician_paper():
+  features, c, z = 256, 512, 16
+  # 28 -> 14 -> 7 -> 4 pixels
+  encoder = dense(4 * 4 * 256, features) + sum(
+    conv(inputs, channels) + 2 * conv(channels, channels)
+    for inputs, channels in ((1, 64), (64, 128), (128, 256))
+  )
+  doubling = sum(4 * c * c + 2 * c for c in (256, 128, 64))
+  decoder = (
+    dense(z + c, 4 * 4 * 256)
+    + sum(
+      conv(inputs, channels) + conv(channels, channels)
+      for inputs, channels in ((256, 256), (256, 128), (128, 64))
+    )
+    + doubling
+    + dense(64, 1)
+  )
+  statistic = mlp(features + 1, 2 * c)
+  return (
+    encoder + decoder + statistic + mlp(c, 2 * z) + mlp(features + c, 2 * z)
+  )
+
+
+COUNTS = {
+  ('statistician', 'small'): statistician_small,
+  ('statistician', 'paper'): statistician_paper,
+}
+
+
+@pytest.mark.parametrize(('name', 'preset'), PRESETS)
+def test_parameters_are_as_many_as_on_paper(name, preset):
+  shapes = jax.eval_shape(lambda: init(zoo.build(name, preset, SHAPE)))
+  count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+  assert count == COUNTS[name, preset]()
+
+
+# --- every model, tiny
+
+TINY = {
+  'width': 8,
+  'encoder_depth': 1,
+  'decoder_depth': 1,
+  'mlp_depth': 1,
+  'features': 16,
+  'hidden': 16,
+  'c_dim': 4,
+  'z_dim': 3,
+}
+
+
+def streams(key):
+  names = ('params', 'sample', 'dropout')
+  return dict(zip(names, jax.random.split(key, 3), strict=True))
+
+
+def init(module):
+  rngs = streams(jax.random.key(0))
+  return module.init(rngs, jnp.zeros((T, *SHAPE)), method='bound')
+
+
+@dataclasses.dataclass
+class Tiny:
+  """A model of one preset's kind."""
+
+  module: object
+  params: object
+
+  def questions(self):
+    """name -> a function of (params, x, key), one for each question."""
+
+    def ask(method, *args):
+      def answer(params, x, key):
+        return self.module.apply(
+          params, x, *args, method=method, rngs=streams(key)
+        )
+
+      return answer
+
+    return {
+      'bound': ask('bound'),
+      'log_weights': ask('log_weights', K),
+      'joint_log_weights': ask('joint_log_weights', K),
+      'predict': ask('predict', K),
+      'embed': ask('embed'),
+    }
+
+  def all(self, params, x, key):
+    """Every question at once: one compilation."""
+    return {
+      name: answer(params, x, key) for name, answer in self.questions().items()
+    }
+
+
+@pytest.fixture(
+  scope='module', params=PRESETS, ids=lambda preset: '-'.join(preset)
+)
+def tiny(request):
+  name, preset = request.param
+  known = zoo.module_fields(name, preset)
+  fields = {k: v for k, v in TINY.items() if k in known}
+  module = zoo.build(name, preset, SHAPE, **fields)
+  shapes = jax.eval_shape(lambda: init(module))
+  rng = np.random.default_rng(0)
+  noise = jax.tree.map(lambda leaf: 0.3 * rng.normal(size=leaf.shape), shapes)
+  return Tiny(module, jax.tree.map(jnp.float32, noise))
+
+
+@pytest.fixture(scope='module')
+def episodes():
+  return jax.random.bernoulli(jax.random.key(1), 0.3, (2, T, *SHAPE)) * 1.0
+
+
+@pytest.fixture(scope='module')
+def answers(tiny, episodes):
+  return jax.jit(tiny.all)(tiny.params, episodes[0], jax.random.key(0))
+
+
+def assert_close(a, b):
+  # float32 sums over 784 pixels, in another order
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), a, b
+  )
+
+
+def test_answers_have_their_shapes_and_are_finite(answers):
+  bound, q_c = answers['bound'], answers['embed']
+  assert bound.log_likelihood.shape == bound.kl_local.shape == (T,)
+  assert bound.kl_context.shape == ()
+  assert answers['log_weights'].shape == (K, T)
+  assert answers['joint_log_weights'].shape == (K,)
+  assert answers['predict'].shape == (K, *SHAPE)
+  assert q_c.mean.shape == q_c.logvar.shape
+  for leaf in jax.tree.leaves(answers):
+    assert leaf.dtype == jnp.float32
+    assert jnp.isfinite(leaf).all()
+
+
+def test_divergences_are_positive(answers):
+  assert (answers['bound'].kl_local > 0).all()
+  assert answers['bound'].kl_context > 0
+
+
+def test_means_of_binary_images_are_probabilities(answers):
+  assert answers['predict'].min() >= 0
+  assert answers['predict'].max() <= 1
+
+
+def test_no_support_is_legal(tiny):
+  empty = jnp.zeros((0, *SHAPE))
+  for method in ('predict', 'embed'):
+    answer = jax.eval_shape(
+      tiny.questions()[method], tiny.params, empty, jax.random.key(0)
+    )
+    assert all(leaf.size for leaf in jax.tree.leaves(answer))
+
+
+def test_answers_are_the_same_under_jit_or_not(tiny, episodes, answers):
+  bound = tiny.questions()['bound']
+  assert_close(
+    answers['bound'], bound(tiny.params, episodes[0], jax.random.key(0))
+  )
+
+
+def test_vmap_over_episodes_is_a_loop_over_episodes(tiny, episodes, answers):
+  keys = jax.random.split(jax.random.key(2))
+  keys = keys.at[0].set(jax.random.key(0))
+  together = jax.jit(jax.vmap(tiny.all, (None, 0, 0)))(
+    tiny.params, episodes, keys
+  )
+  assert_close(jax.tree.map(lambda leaf: leaf[0], together), answers)
+  # and the second episode was not taken for the first
+  assert (together['embed'].mean[0] != together['embed'].mean[1]).any()
+
+
+@pytest.mark.parametrize('objective', ['elbo', 'log_weights'])
+def test_every_parameter_is_trained(tiny, episodes, objective):
+  def loss(params):
+    questions = tiny.questions()
+    key = jax.random.key(0)
+    if objective == 'elbo':
+      return questions['bound'](params, episodes[0], key).elbo()
+    return questions['log_weights'](params, episodes[0], key).sum()
+
+  gradients = jax.jit(jax.grad(loss))(tiny.params)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
+    assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
+    assert leaf.any(), jax.tree_util.keystr(path)
+
+
+# --- the registry
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+  for arguments, near in (
+    (('statistican', 'small'), 'statistician'),
+    (('statistician', 'smal'), 'small'),
+  ):
+    with pytest.raises(InputError, match=f'did you mean {near!r}'):
+      zoo.build(*arguments, SHAPE)
+  with pytest.raises(InputError, match="did you mean 'width'"):
+    zoo.build('statistician', 'small', SHAPE, widht=8)
+
+
+def test_fields_of_a_preset_are_those_that_build_gives():
+  for name, preset in PRESETS:
+    fields = zoo.module_fields(name, preset)
+    module = zoo.build(name, preset, SHAPE)
+    assert {key: getattr(module, key) for key in fields} == fields
+    assert not {'parent', 'name', 'observation_shape'} & set(fields)
+
+
+def test_build_replaces_fields():
+  assert zoo.build('statistician', 'small', SHAPE, width=5).width == 5
+
+
+# --- nothing is missing
+
+
+def test_every_preset_has_a_count():
+  assert set(COUNTS) == set(PRESETS)
+
+
+@pytest.mark.parametrize('name', zoo.ZOO)
+def test_every_model_has_a_configuration(name, monkeypatch):
+  monkeypatch.syspath_prepend(str(ROOT / 'experiments'))
+  configs = importlib.import_module(f'configs.{name}').CONFIGS
+  assert set(configs) == set(zoo.ZOO[name].presets)
+  for preset, config in configs.items():
+    assert (config.model, config.preset) == (name, preset)
+
+
+@pytest.mark.parametrize('name', zoo.ZOO)
+def test_every_model_has_a_row_in_the_readme(name):
+  assert f'| `{name}`' in (ROOT / 'README.md').read_text()
+
+
+def sources():
+  paths = [*ROOT.glob('gen1shot/**/*.py'), *ROOT.glob('experiments/**/*.py')]
+  return [path.read_text() for path in paths if path.name != 'config.py']
+
+
+def test_every_field_of_a_configuration_is_read():
+  text = '\n'.join([*sources(), inspect.getsource(Config.episodes.fget)])
+  read = set(re.findall(r'\b(?:config|self)\.(\w+)', text))
+  fields = {field.name for field in dataclasses.fields(Config)}
+  assert fields - read == set()
+
+
+@pytest.mark.parametrize('name', zoo.ZOO)
+def test_every_field_of_a_model_is_read(name):
+  module = zoo.ZOO[name].module
+  text = inspect.getsource(module)
+  read = set(re.findall(r'\bself\.(\w+)', text))
+  assert set(zoo.module_fields(name, 'small')) - read == set()
