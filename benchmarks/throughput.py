@@ -19,7 +19,6 @@ import pathlib
 import platform
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -28,10 +27,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from experiments.configs import get_config
-from gen1shot import zoo
+from gen1shot import commandline, zoo
 from gen1shot.compilation import jit
 from gen1shot.config import Config
 from gen1shot.data import sources
@@ -290,8 +289,7 @@ def chosen() -> list[Config]:
   ]
 
 
-def main(argv: Sequence[str]) -> None:
-  del argv
+def main() -> None:
   configs = chosen()
   out = pathlib.Path(FLAGS.out).expanduser()
   try:
@@ -320,28 +318,5 @@ def main(argv: Sequence[str]) -> None:
   print(f'written: {path}')
 
 
-def guarded(argv: Sequence[str]) -> None:
-  try:
-    main(argv)
-  except InputError as e:
-    fail(e)
-
-
-def parse(argv: Sequence[str]) -> list[str]:
-  try:
-    rest = FLAGS(argv)
-  except flags.Error as e:
-    fail(e)
-  if len(rest) > 1:
-    fail(InputError(f'arguments must be flags; got {rest[1]!r}'))
-  return rest
-
-
-def fail(error: Exception) -> None:
-  """Ends the program: a user's mistake is one line and exit status 2."""
-  print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-  sys.exit(2)
-
-
 if __name__ == '__main__':
-  app.run(guarded, flags_parser=parse)
+  commandline.run(main)

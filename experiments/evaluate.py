@@ -9,11 +9,10 @@ figure, with K samples and beside them the one-sample bounds. classification:
 
 import pathlib
 
-import commandline
 import reports
 from absl import flags
 
-from gen1shot import runs
+from gen1shot import commandline, compilation, runs
 from gen1shot.errors import check_choice
 
 FLAGS = flags.FLAGS
@@ -39,6 +38,7 @@ flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
+  compilation.enable_cache()
   for task in FLAGS.tasks:
     check_choice('task', task, reports.TASKS)
   folder = pathlib.Path(FLAGS.workdir).expanduser()

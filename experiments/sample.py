@@ -8,13 +8,12 @@ The sheet has a row for each concept: support | samples.
 
 import pathlib
 
-import commandline
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from gen1shot import plotting, runs
+from gen1shot import commandline, compilation, plotting, runs
 from gen1shot.data import folder as image_files
 from gen1shot.data.episodes import EpisodeSpec, sample_episodes
 from gen1shot.errors import InputError
@@ -34,6 +33,7 @@ flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
+  compilation.enable_cache()
   trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
   concept_key, sample_key = jax.random.split(jax.random.key(FLAGS.seed))
   if FLAGS.support:

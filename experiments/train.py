@@ -10,10 +10,10 @@ samples/ to the workdir; the same command goes on where it was interrupted.
 
 import pathlib
 
-import commandline
+import config_flags
 from absl import flags
 
-from gen1shot import runs, zoo
+from gen1shot import commandline, compilation, runs, zoo
 from gen1shot.data import sources
 
 FLAGS = flags.FLAGS
@@ -30,7 +30,8 @@ flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
 
 
 def main() -> None:
-  config = commandline.configured(
+  compilation.enable_cache()
+  config = config_flags.configured(
     data_dir=FLAGS.data_dir, steps=FLAGS.steps, seed=FLAGS.seed
   )
   workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
@@ -40,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  commandline.run(main, commandline.define_config_flags)
+  commandline.run(main, config_flags.define)

@@ -1,4 +1,4 @@
-"""The one exception a user's mistake raises."""
+"""What stops a run: a user's mistake, or a loss that is not finite."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,6 +9,10 @@ class InputError(ValueError):
 
   Binaries print the message and exit with status 2.
   """
+
+
+class NonFiniteError(FloatingPointError):
+  """A loss that is not a number; the last good checkpoint is kept."""
 
 
 def check_choice(what: str, got: str, choices: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from gen1shot.checkpoints import Checkpoints
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
-from gen1shot.errors import InputError
+from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.evaluation import generation
 from gen1shot.objectives import Metrics
 from gen1shot.progress import Progress, device_name, say
@@ -27,10 +27,6 @@ from gen1shot.training import (
 )
 
 _SHEET_ROWS, _SHEET_SAMPLES = 8, 10
-
-
-class NonFiniteError(FloatingPointError):
-  """A loss that is not a number; the last good checkpoint is kept."""
 
 
 def load_source(config: Config) -> sources.Source:

@@ -140,9 +140,7 @@ def test_logistic_masses_sum_to_one(mean, log_scale):
 
 
 def test_logistic_samples_are_the_values_with_their_masses(key):
-  logistic = DiscretizedLogistic(
-    jnp.full(50_000, 0.1), jnp.full(50_000, -3.0)
-  )
+  logistic = DiscretizedLogistic(jnp.full(50_000, 0.1), jnp.full(50_000, -3.0))
   levels = np.round(255 * np.asarray(logistic.sample(key))).astype(int)
   np.testing.assert_allclose(levels / 255, logistic.sample(key), atol=1e-6)
   counts = np.bincount(levels, minlength=256)
@@ -160,9 +158,7 @@ def test_logistic_samples_are_the_values_with_their_masses(key):
 @pytest.mark.parametrize('size', [1e2, 1e6, 1e30])
 def test_huge_parameters_keep_values_and_gradients_finite(name, size):
   distribution, per_value = observation(name)
-  signs = jnp.stack(
-    jnp.meshgrid(*per_value * [jnp.array([-1.0, 1.0])]), -1
-  )
+  signs = jnp.stack(jnp.meshgrid(*per_value * [jnp.array([-1.0, 1.0])]), -1)
 
   def total(parameters):
     made = distribution.from_parameters(parameters)

@@ -71,7 +71,7 @@ def estimate(dataset, num_samples, noise=0.0):
   )
 
 
-def test_position_is_averaged_over_cyclic_orders(noise_images, monkeypatch):
+def test_position_is_averaged_over_cyclic_orders(noise_images):
   class First(Fake):
     def log_weights(self, x, num_samples):
       return self._noisy(
@@ -91,9 +91,7 @@ def test_position_is_averaged_over_cyclic_orders(noise_images, monkeypatch):
 
 
 @pytest.mark.parametrize('at_once', [1, 7, 10**6])
-def test_chunks_leave_an_exact_model_alone(
-  noise_images, monkeypatch, at_once
-):
+def test_chunks_leave_an_exact_model_alone(noise_images, monkeypatch, at_once):
   whole = estimate(noise_images, 12)
   monkeypatch.setattr(likelihood, '_OBJECTS_AT_ONCE', at_once)
   jax.tree.map(

@@ -161,17 +161,15 @@ class MixerDecoder(nn.Module):
 
 
 class Normalised(nn.Module):
-  """A layer of images [N, C, H, W], normalised over channels, then ELU."""
+  """A layer of images [N, C, H, W], each image normalised, then ELU."""
 
   def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d):
     super().__init__()
     self.layer = layer
-    self.norm = nn.LayerNorm(layer.out_channels, eps=1e-6)
+    self.norm = nn.GroupNorm(1, layer.out_channels, eps=1e-6)
 
   def forward(self, x: Tensor) -> Tensor:
-    # In channels_last memory both permutations are views.
-    y = self.norm(self.layer(x).permute(0, 2, 3, 1))
-    return functional.elu(y, inplace=True).permute(0, 3, 1, 2)
+    return functional.elu(self.norm(self.layer(x)), inplace=True)
 
 
 def conv(inputs: int, channels: int, stride: int = 1, pad: bool = True):

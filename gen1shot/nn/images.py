@@ -168,7 +168,7 @@ class ConvEncoder(nn.Module):
 
   The Omniglot encoder of Edwards & Storkey 2016 (width 64: 64, 128, 256
   channels). They normalise over the batch, which would tie the episodes of a
-  batch together; here each pixel is normalised over its channels.
+  batch together; here each image is normalised by itself.
   """
 
   width: int
@@ -214,7 +214,9 @@ def _conv(
 
 
 def _normalise(x: jax.Array) -> jax.Array:
-  return elu(nn.LayerNorm()(x))
+  # Over pixels and channels together: a blank pixel alone has no variance, and
+  # its gradient would grow a thousandfold a layer.
+  return elu(nn.GroupNorm(num_groups=1, reduction_axes=(-3, -2, -1))(x))
 
 
 def _double(x: jax.Array, channels: int) -> jax.Array:

@@ -1,17 +1,14 @@
-"""What the binaries share: flags of the configuration, and exit statuses."""
+"""A flag --config.FIELD for every field of a run."""
 
 import dataclasses
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
-from absl import app, flags, logging
+from absl import flags
 from configs import get_config
 
-from gen1shot import allocation, compilation, zoo
+from gen1shot import zoo
 from gen1shot.config import Config
-from gen1shot.errors import InputError
-from gen1shot.runs import NonFiniteError
 
 _DEFINE = {
   bool: flags.DEFINE_bool,
@@ -23,51 +20,8 @@ _DEFINE = {
 _NAMED = ('model', 'preset', 'dataset', 'data_dir', 'steps', 'seed', 'fields')
 
 
-def run(
-  main: Callable[[], None],
-  define: Callable[[Sequence[str]], None] = lambda argv: None,
-) -> None:
-  """Runs a binary; what stops it is one line.
-
-  Exit status 2 for a user's mistake, 1 for a loss that is not finite.
-
-  Args:
-    main: the work, called once the flags are parsed.
-    define: defines the flags that depend on other flags, given argv.
-  """
-
-  def parse(argv: Sequence[str]) -> list[str]:
-    try:
-      define(argv)
-      rest = flags.FLAGS(argv)
-      if len(rest) > 1:
-        raise InputError(f'arguments must be flags; got {rest[1]!r}')
-      return rest
-    except (flags.Error, InputError) as e:
-      _fail(e)
-
-  def guarded(argv: Sequence[str]) -> None:
-    del argv
-    logging.set_verbosity(logging.WARNING)  # Orbax tells its every step
-    try:
-      allocation.keep_freed_memory()
-      compilation.enable_cache()
-      main()
-    except InputError as e:
-      _fail(e)
-    except NonFiniteError as e:
-      _fail(e, status=1)
-
-  app.run(guarded, flags_parser=parse)
-
-
-def _fail(error: Exception, status: int = 2) -> NoReturn:
-  print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-  sys.exit(status)
-
-
-def define_config_flags(argv: Sequence[str]) -> None:
-  """A flag --config.FIELD for every field of the run that argv is about."""
+def define(argv: Sequence[str]) -> None:
+  """Defines the flags of the model and preset that argv is about."""
   early = flags.FlagValues()
   for name in ('model', 'preset', 'dataset'):
     default = flags.FLAGS[name].default

@@ -1,0 +1,92 @@
+"""Which image nets learn most in a given time: held-out bound per second.
+
+  python -m benchmarks.bound_per_second --dataset=omniglot --data_dir=...
+
+Trains the small statistician around each family of nets, in turns in one
+process, so that all see the same machine, and validates after equal times of
+training. The learning rate does not decay, because nobody knows how many steps
+the time is enough for.
+"""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+
+from experiments.configs import get_config
+from gen1shot import commandline, zoo
+from gen1shot.compilation import jit
+from gen1shot.config import Config
+from gen1shot.data import sources
+from gen1shot.training import init_state, make_train_step, make_validation
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string('dataset', 'glyphs', 'what to learn')
+flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
+flags.DEFINE_float('seconds', 240.0, 'of training, for each family')
+flags.DEFINE_string('out', 'benchmarks/results', 'folder of the JSON file')
+
+# The widths give steps of comparable cost.
+FAMILIES = {
+  'mixer': {},
+  'conv': {'nets': 'conv', 'width': 16},
+  'dense': {'nets': 'dense', 'width': 512},
+}
+POINTS = 8  # validations of each family
+
+
+def learn(
+  config: Config, source: sources.Source, fields: dict[str, Any]
+) -> Iterator[dict[str, float]]:
+  """Trains on and on; yields after each share of the time."""
+  shape = source.train.image_shape
+  module = zoo.build(config.model, config.preset, shape, **fields)
+  key = jax.random.key(config.seed)
+  example = jnp.zeros((config.episode_length, *shape))
+  state = init_state(module, config, example, key)
+  step = jit(make_train_step(module, config), donate_argnums=0)
+  validate = jit(make_validation(module, config))
+  state, _ = step(state, source.train, key)  # compiles
+  taken = 0.0
+  while True:
+    start = time.monotonic()
+    while time.monotonic() - start < FLAGS.seconds / POINTS:
+      state, metrics = step(state, source.train, key)
+      jax.block_until_ready(metrics)
+    taken += time.monotonic() - start
+    bound = validate(state.averaged, source.valid, key)['bound']
+    yield {'seconds': taken, 'step': int(state.step), 'bound': float(bound)}
+
+
+def main() -> None:
+  config = dataclasses.replace(
+    get_config('statistician', 'small', FLAGS.dataset), steps=10**9
+  )
+  source = sources.load(FLAGS.dataset, data_dir=FLAGS.data_dir)
+  runs = {
+    name: learn(config, source, fields) for name, fields in FAMILIES.items()
+  }
+  rows = []
+  print(f'{"nets":8}{"seconds":>9}{"steps":>8}{"bound":>10}')
+  for _ in range(POINTS):
+    for name, run in runs.items():
+      row = next(run)
+      rows.append({'nets': name, **row})
+      print(
+        f'{name:8}{row["seconds"]:9.0f}{row["step"]:8d}{row["bound"]:10.2f}',
+        flush=True,
+      )
+  path = pathlib.Path(FLAGS.out) / f'bound-per-second-{FLAGS.dataset}.json'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(rows, indent=2) + '\n')
+  print(f'written: {path}')
+
+
+if __name__ == '__main__':
+  commandline.run(main)
