@@ -46,7 +46,7 @@ class Config:
     0, 'objective=elbo: steps over which the KL weight rises from 0 to 1'
   )
   # How: Adam, linear warm-up, cosine decay to 0 at the last step.
-  steps: int = _option(3000, 'optimiser steps of the whole run')
+  steps: int = _option(2000, 'optimiser steps of the whole run')
   seed: int = _option(0, 'of initialisation, episodes and noise')
   learning_rate: float = _option(2e-3, 'the highest')
   warmup_steps: int = _option(200, 'steps until the highest learning rate')

@@ -27,6 +27,8 @@ ZOO = {
       'paper': {
         'nets': 'conv',
         'width': 64,
+        'features': 256,
+        'hidden': 256,
         'c_dim': 512,
         'z_dim': 16,
         'layers': 1,

@@ -19,10 +19,12 @@ SHAPE = (28, 28, 1)
 B, T = 2, 3
 TINY = {
   'width': 8,
-  'features': 12,
-  'hidden': 16,
-  'c_dim': 6,
-  'z_dim': 4,
+  'encoder_depth': 1,
+  'decoder_depth': 1,
+  'features': 48,  # the mixer's vectors are divided among 16 tokens
+  'hidden': 12,
+  'c_dim': 32,
+  'z_dim': 16,
   'layers': 2,
   'sample_dropout': False,
 }
@@ -156,23 +158,29 @@ def test_presets_have_as_many_parameters(preset):
 
 @pytest.mark.parametrize('nets', peer.NETS)
 @torch.no_grad()
-def test_pieces_agree(module, params, twin):
+def test_pieces_agree(module, fields, params, twin):
+  noise = np.random.default_rng(1)
+  z_dim, c_dim = fields['z_dim'], fields['c_dim']
+  *zs, c = (
+    noise.standard_normal((B, T, size), np.float32)
+    for size in (z_dim, z_dim, c_dim)
+  )
+
   @jax.jit
   @jax.vmap
-  def ours(x):
+  def ours(x, *latents):
     model = module.bind({'params': unflatten_dict(params)})
     h = model.encoder(x)
     q_c = model.embed(x)
-    return h, q_c.mean, q_c.logvar, model.decoder(jnp.ones((T, 14)))
+    return h, q_c.mean, q_c.logvar, model.decoder(*latents)
 
-  features, mean, logvar, logits = ours(images())
+  features, mean, logvar, logits = ours(images(), *zs, c)
   h = twin.encode(to_torch(images()))
   close(h, features)
   _, q_c = twin.prefix_contexts(h)
   close(q_c.mean[:, -1], mean)
   close(q_c.logvar[:, -1], logvar)
-  latents = (torch.ones(B, T, 6), torch.ones(B, T, 4), torch.ones(B, T, 4))
-  close(twin.decode(latents), logits)
+  close(twin.decode(tuple(map(to_torch, (c, *zs)))), logits)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +193,7 @@ def test_pieces_agree(module, params, twin):
   ],
   ids=['elbo', 'dreg-1', 'dreg-3', 'plain-3'],
 )
+@pytest.mark.parametrize('nets', ['dense', 'mixer'])
 @pytest.mark.usefixtures('fixed_noise')
 def test_objectives_and_gradients_agree(config, fields, module, params, twin):
   x = images()

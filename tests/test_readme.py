@@ -13,7 +13,7 @@ def test_the_quickstart_runs(capsys):
   (code,) = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
   exec(compile(code, 'README.md', 'exec'), {})
   printed = capsys.readouterr().out
-  assert '(8, 28, 28, 1) (64,)' in printed
+  assert '(8, 28, 28, 1) (128,)' in printed
   assert 'nan' not in printed
 
 

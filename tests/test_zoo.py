@@ -41,30 +41,27 @@ def mlp(inputs, outputs):
   return dense(inputs, 256) + 2 * dense(256, 256) + dense(256, outputs)
 
 
-def mixer_block(width):
-  """16 patches of 7x7 pixels; both hidden layers are twice as wide."""
+def mixer(inputs, width, depth, outputs):
+  """On 16 patches; the hidden layers of a block are twice as wide."""
   tokens = dense(16, 32) + dense(32, 16)
-  return tokens + dense(width, 2 * width) + dense(2 * width, width)
+  channels = dense(width, 2 * width) + dense(2 * width, width)
+  return (
+    dense(inputs, width) + depth * (tokens + channels) + dense(width, outputs)
+  )
 
 
 def statistician_small():
-  width, features, c, z = 192, 256, 64, 32
-  narrow = width // 4
-  encoder = (
-    dense(49, width)
-    + 2 * mixer_block(width)
-    + dense(width, narrow)
-    + dense(16 * narrow, features)
+  # Sizes of vectors are those of one token of 16, a patch of 7x7 pixels.
+  width, hidden = 192, 64
+  features, c, z = 512 // 16, 128 // 16, 32 // 16
+  encoder = mixer(49, width, 2, features)
+  decoder = mixer(2 * z + c, width, 3, 49)
+  # and the size of the set
+  statistic = mixer(features + 1, hidden, 2, 2 * c)
+  priors = sum(mixer(c + above, hidden, 2, 2 * z) for above in (0, z))
+  posteriors = sum(
+    mixer(features + c + above, hidden, 2, 2 * z) for above in (0, z)
   )
-  decoder = (
-    dense(2 * z + c, 16 * narrow)
-    + dense(narrow, width)
-    + 3 * mixer_block(width)
-    + dense(width, 49)
-  )
-  statistic = mlp(features + 1, 2 * c)  # and the size of the set
-  priors = mlp(c, 2 * z) + mlp(c + z, 2 * z)
-  posteriors = mlp(features + c, 2 * z) + mlp(features + c + z, 2 * z)
   return encoder + decoder + statistic + priors + posteriors
 
 
@@ -111,10 +108,10 @@ TINY = {
   'encoder_depth': 1,
   'decoder_depth': 1,
   'mlp_depth': 1,
-  'features': 16,
-  'hidden': 16,
-  'c_dim': 4,
-  'z_dim': 3,
+  'features': 32,  # the mixer's vectors are divided among 16 tokens
+  'hidden': 8,
+  'c_dim': 32,
+  'z_dim': 16,
 }
 
 

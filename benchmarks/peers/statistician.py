@@ -9,8 +9,9 @@ Shapes: B episodes, T objects, K importance samples, D the size of a latent, F
 features. Axes of samples stand before those of episodes: [K, B, T, D].
 """
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ def gaussian(parameters: Tensor) -> Gaussian:
 
 
 class MLP(nn.Module):
-  """[..., inputs] -> [..., features] through `depth` residual layers."""
+  """Vectors [..., F_i], joined -> [..., features], `depth` residual layers."""
 
   def __init__(self, inputs: int, features: int, width: int, depth: int):
     super().__init__()
@@ -70,7 +71,8 @@ class MLP(nn.Module):
     )
     self.last = nn.Linear(width if depth else inputs, features)
 
-  def forward(self, x: Tensor) -> Tensor:
+  def forward(self, *vectors: Tensor) -> Tensor:
+    x = join(*vectors)
     if self.first is not None:
       x = functional.relu(self.first(x))
     for branch in self.residual:
@@ -90,19 +92,19 @@ class DenseEncoder(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-  """[N, inputs] -> [N, H, W, C]."""
+  """Vectors [..., D_i] -> [..., H, W, C]."""
 
-  def __init__(self, shape, width: int, depth: int, inputs: int):
+  def __init__(self, shape, width: int, depth: int, inputs: Sequence[int]):
     super().__init__()
     self.shape = shape
-    self.mlp = MLP(inputs, math.prod(shape), width, depth)
+    self.mlp = MLP(sum(inputs), math.prod(shape), width, depth)
 
-  def forward(self, v: Tensor) -> Tensor:
-    return self.mlp(v).view(-1, *self.shape)
+  def forward(self, *vectors: Tensor) -> Tensor:
+    return self.mlp(*vectors).unflatten(-1, self.shape)
 
 
 class MixerBlock(nn.Module):
-  """Mixes tokens, then channels: [N, tokens, width], same shape."""
+  """Mixes tokens, then channels: [..., tokens, width], same shape."""
 
   def __init__(self, tokens: int, width: int):
     super().__init__()
@@ -112,52 +114,85 @@ class MixerBlock(nn.Module):
     )
 
   def forward(self, x: Tensor) -> Tensor:
-    x = x + self.tokens(x.transpose(1, 2)).transpose(1, 2)
+    x = x + self.tokens(x.mT).mT
     return x + self.channels(x)
 
 
 class MixerEncoder(nn.Module):
-  """[N, H, W, C] -> [N, features]."""
+  """[N, H, W, C] -> [N, features], features / tokens of each token."""
 
   def __init__(self, shape, width: int, depth: int, features: int):
     super().__init__()
-    height, breadth, channels = shape
-    tokens = height * breadth // PATCH**2
-    self.patches = nn.Linear(PATCH**2 * channels, width)
+    tokens = num_tokens(shape)
+    self.patches = nn.Linear(PATCH**2 * shape[-1], width)
     self.blocks = nn.Sequential(
       *(MixerBlock(tokens, width) for _ in range(depth))
     )
-    self.narrow = nn.Linear(width, width // 4)
-    self.last = nn.Linear(tokens * (width // 4), features)
+    self.last = nn.Linear(width, features // tokens)
 
   def forward(self, x: Tensor) -> Tensor:
     n, height, width, channels = x.shape
     x = x.view(n, height // PATCH, PATCH, width // PATCH, PATCH, channels)
     x = x.transpose(2, 3).reshape(n, -1, PATCH**2 * channels)
-    x = self.narrow(self.blocks(self.patches(x)))
-    return self.last(x.flatten(1))
+    return self.last(self.blocks(self.patches(x))).flatten(1)
 
 
-class MixerDecoder(nn.Module):
-  """[N, inputs] -> [N, H, W, C]."""
+class TokenMixer(nn.Module):
+  """Vectors of tokens [..., F_i] -> [..., features], `depth` mixer blocks.
 
-  def __init__(self, shape, width: int, depth: int, inputs: int):
+  A vector of fewer numbers than tokens is seen by all tokens. Each of `parts`
+  equal parts of the output is a vector of tokens.
+  """
+
+  def __init__(
+    self,
+    tokens: int,
+    inputs: Sequence[int],
+    features: int,
+    width: int,
+    depth: int,
+    parts: int = 2,
+  ):
     super().__init__()
-    self.rows, self.columns = shape[0] // PATCH, shape[1] // PATCH
-    tokens = self.rows * self.columns
-    self.first = nn.Linear(inputs, tokens * width // 4)
-    self.widen = nn.Linear(width // 4, width)
+    self.tokens, self.parts = tokens, parts
+    channels = sum(n if n < tokens else n // tokens for n in inputs)
+    self.first = nn.Linear(channels, width)
     self.blocks = nn.Sequential(
       *(MixerBlock(tokens, width) for _ in range(depth))
     )
-    self.patches = nn.Linear(width, PATCH**2 * shape[-1])
+    self.last = nn.Linear(width, features // tokens)
 
-  def forward(self, v: Tensor) -> Tensor:
-    x = self.first(v).view(len(v), self.rows * self.columns, -1)
-    x = self.patches(self.blocks(self.widen(x)))
-    x = x.view(len(v), self.rows, self.columns, PATCH, PATCH, -1)
-    x = x.transpose(2, 3)
-    return x.reshape(len(v), self.rows * PATCH, self.columns * PATCH, -1)
+  def forward(self, *vectors: Tensor) -> Tensor:
+    x = join(*(self._to_tokens(v) for v in vectors))
+    x = self.last(self.blocks(self.first(x)))
+    x = x.unflatten(-1, (self.parts, -1)).transpose(-2, -3)
+    return x.flatten(-3)
+
+  def _to_tokens(self, v: Tensor) -> Tensor:
+    if v.shape[-1] < self.tokens:
+      return v.unsqueeze(-2)
+    return v.unflatten(-1, (self.tokens, -1))
+
+
+class MixerDecoder(nn.Module):
+  """Vectors of tokens [..., D_i] -> [..., H, W, C]."""
+
+  def __init__(self, shape, width: int, depth: int, inputs: Sequence[int]):
+    super().__init__()
+    self.rows, self.columns = shape[0] // PATCH, shape[1] // PATCH
+    self.mixer = TokenMixer(
+      num_tokens(shape), inputs, math.prod(shape), width, depth, parts=1
+    )
+
+  def forward(self, *vectors: Tensor) -> Tensor:
+    x = self.mixer(*vectors)
+    x = x.unflatten(-1, (self.rows, self.columns, PATCH, PATCH, -1))
+    return x.transpose(-3, -4).flatten(-5, -4).flatten(-3, -2)
+
+
+def num_tokens(shape: tuple[int, ...]) -> int:
+  """How many patches an image [H, W, C] has."""
+  return shape[0] // PATCH * (shape[1] // PATCH)
 
 
 class Normalised(nn.Module):
@@ -202,12 +237,12 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-  """[N, inputs] -> [N, 28, 28, C]."""
+  """Vectors [..., D_i] -> [..., 28, 28, C]."""
 
-  def __init__(self, shape, width: int, depth: int, inputs: int):
+  def __init__(self, shape, width: int, depth: int, inputs: Sequence[int]):
     super().__init__()
     del depth  # fixed by the publication
-    self.first = nn.Linear(inputs, 4 * 4 * 4 * width)
+    self.first = nn.Linear(sum(inputs), 4 * 4 * 4 * width)
     layers, before = [], 4 * width
     for channels in (4 * width, 2 * width, width):
       layers += [
@@ -219,9 +254,11 @@ class ConvDecoder(nn.Module):
     self.stages = nn.Sequential(*layers)
     self.last = nn.Linear(before, shape[-1])
 
-  def forward(self, v: Tensor) -> Tensor:
-    x = self.first(v).view(len(v), 4, 4, -1).permute(0, 3, 1, 2)
-    return self.last(self.stages(x).permute(0, 2, 3, 1))
+  def forward(self, *vectors: Tensor) -> Tensor:
+    v = join(*vectors)
+    x = self.first(v).view(-1, 4, 4, self.first.out_features // 16)
+    x = self.last(self.stages(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+    return x.unflatten(0, v.shape[:-1])
 
 
 NETS = {
@@ -229,6 +266,15 @@ NETS = {
   'dense': (DenseEncoder, DenseDecoder),
   'mixer': (MixerEncoder, MixerDecoder),
 }
+
+
+def make_head(
+  nets: str, shape, width: int, depth: int, inputs: Sequence[int], features: int
+) -> MLP | TokenMixer:
+  """What maps vectors [..., F_i] to parameters [..., features]."""
+  if nets != 'mixer':
+    return MLP(sum(inputs), features, width, depth)
+  return TokenMixer(num_tokens(shape), inputs, features, width, depth)
 
 
 class Statistician(nn.Module):
@@ -258,15 +304,16 @@ class Statistician(nn.Module):
     encoder, decoder = NETS[nets]
     self.encoder = encoder(observation_shape, width, encoder_depth, features)
     self.decoder = decoder(
-      observation_shape, width, decoder_depth, c_dim + layers * z_dim
+      observation_shape, width, decoder_depth, [z_dim] * layers + [c_dim]
     )
-    self.statistic = MLP(features + 1, 2 * c_dim, hidden, mlp_depth)
-    below = [z_dim * (l > 0) for l in range(layers)]
-    self.priors = nn.ModuleList(
-      MLP(c_dim + z, 2 * z_dim, hidden, mlp_depth) for z in below
+    head = functools.partial(
+      make_head, nets, observation_shape, hidden, mlp_depth
     )
+    self.statistic = head([features, 1], 2 * c_dim)
+    above = [[z_dim] if l else [] for l in range(layers)]
+    self.priors = nn.ModuleList(head([c_dim, *z], 2 * z_dim) for z in above)
     self.posteriors = nn.ModuleList(
-      MLP(features + c_dim + z, 2 * z_dim, hidden, mlp_depth) for z in below
+      head([features, c_dim, *z], 2 * z_dim) for z in above
     )
 
   def elbo(self, x: Tensor, kl_weight: float) -> Tensor:
@@ -284,8 +331,8 @@ class Statistician(nn.Module):
     latents = (c,)
     for q, p in zip(self.posteriors, self.priors, strict=True):
       above = latents[1:][-1:]
-      q_z = gaussian(q(join(h, c, *above)))
-      kl = kl + q_z.kl(gaussian(p(join(c, *above)))).sum(1)
+      q_z = gaussian(q(h, c, *above))
+      kl = kl + q_z.kl(gaussian(p(c, *above))).sum(1)
       latents = (*latents, q_z.sample())
     return (self._log_likelihood(x, latents).sum(1) - kl_weight * kl) / T
 
@@ -323,13 +370,12 @@ class Statistician(nn.Module):
   def decode(self, latents: Latents) -> Tensor:
     """Logits of the pixels: [..., D] each -> [..., H, W, C]."""
     c, *zs = latents
-    v = join(*zs, c)
-    return self.decoder(v.flatten(0, -2)).unflatten(0, v.shape[:-1])
+    return self.decoder(*zs, c)
 
   def context(self, pooled: Tensor, count: Tensor) -> Gaussian:
     """q(c | set) from pooled features [..., F] and counts [...]."""
     size = torch.log1p(count).unsqueeze(-1)
-    mean, logvar = self.statistic(torch.cat([pooled, size], -1)).chunk(2, -1)
+    mean, logvar = self.statistic(pooled, size).chunk(2, -1)
     parameters = torch.cat([mean, logvar + START_LOGVAR], -1)
     return gaussian(torch.where(size > 0, parameters, 0.0))
 
@@ -348,7 +394,7 @@ class Statistician(nn.Module):
 
   def _local(self, posterior: Callable, h: Tensor, latents: Latents):
     """q(z_l | z_l+1, x, c) given c and the layers above it."""
-    return gaussian(posterior(join(h, latents[0], *latents[1:][-1:])))
+    return gaussian(posterior(h, latents[0], *latents[1:][-1:]))
 
   def log_q(self, posteriors, h: Tensor, q_c: Gaussian, latents: Latents):
     """log q(z | x, c) q(c | x_<=t): [K, B, T]."""
@@ -362,7 +408,7 @@ class Statistician(nn.Module):
     """log p(x | z, c) p(z | c) q(c | x_<t): [K, B, T]."""
     log_p = p_c.log_prob(latents[0])
     for l, prior in enumerate(self.priors, start=1):
-      p_z = gaussian(prior(join(latents[0], *latents[1:l][-1:])))
+      p_z = gaussian(prior(latents[0], *latents[1:l][-1:]))
       log_p = log_p + p_z.log_prob(latents[l])
     return log_p + self._log_likelihood(x, latents)
 
@@ -383,8 +429,8 @@ class Frozen:
       name: value.detach() for name, value in module.named_parameters()
     }
 
-  def __call__(self, x: Tensor) -> Tensor:
-    return torch.func.functional_call(self.module, self.parameters, x)
+  def __call__(self, *vectors: Tensor) -> Tensor:
+    return torch.func.functional_call(self.module, self.parameters, vectors)
 
 
 def keep_some(kept: Tensor) -> Tensor:

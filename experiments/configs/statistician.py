@@ -16,4 +16,6 @@ CONFIGS = {
   ),
 }
 
-DATASETS = {'omniglot': {'dihedral': True}}
+DATASETS = {
+  'omniglot': {'dihedral': True, 'steps': 10_000, 'eval_every': 1_000},
+}

@@ -15,8 +15,7 @@ from flax import struct
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, kl, observation
 from gen1shot.errors import InputError
-from gen1shot.nn.dense import MLP
-from gen1shot.nn.images import image_decoder, image_encoder
+from gen1shot.nn.images import image_decoder, image_encoder, image_head
 from gen1shot.nn.sets import masked_mean, prefix_means
 
 # q(c | set) starts narrower than p(c), so that the context carries a signal
@@ -45,10 +44,10 @@ class Statistician(nn.Module):
   width: int = 192  # of the image nets
   encoder_depth: int = 2  # blocks of the image encoder
   decoder_depth: int = 3  # blocks of the image decoder
-  features: int = 256  # F, of an encoded object
-  hidden: int = 256  # width of every MLP
-  mlp_depth: int = 2  # hidden layers of every MLP; 0 is linear
-  c_dim: int = 64  # of the context
+  features: int = 512  # F, of an encoded object
+  hidden: int = 64  # width of the networks between vectors
+  mlp_depth: int = 2  # and their depth; 0 is linear
+  c_dim: int = 128  # of the context
   z_dim: int = 32  # of each stochastic layer
   layers: int = 2  # L
   sample_dropout: bool = True  # bound() hides a random subset from q(c)
@@ -65,12 +64,14 @@ class Statistician(nn.Module):
     self.decoder = image_decoder(
       self.nets, shape, self.width, self.decoder_depth, outputs
     )
-    self.statistic = self._mlp(2 * self.c_dim)
-    self.priors = [self._mlp(2 * self.z_dim) for _ in range(self.layers)]
-    self.posteriors = [self._mlp(2 * self.z_dim) for _ in range(self.layers)]
+    self.statistic = self._head(2 * self.c_dim)
+    self.priors = [self._head(2 * self.z_dim) for _ in range(self.layers)]
+    self.posteriors = [self._head(2 * self.z_dim) for _ in range(self.layers)]
 
-  def _mlp(self, features: int) -> MLP:
-    return MLP(features, self.hidden, self.mlp_depth)
+  def _head(self, features: int) -> nn.Module:
+    return image_head(
+      self.nets, self.observation_shape, self.hidden, self.mlp_depth, features
+    )
 
   # The four questions.
 
@@ -197,9 +198,7 @@ class Statistician(nn.Module):
     """q(c | set) from pooled features [..., F] and counts [...]."""
     # log, because the context's precision grows with the count
     size = jnp.log1p(count)[..., None]
-    mean, logvar = jnp.split(
-      self.statistic(jnp.concatenate([pooled, size], -1)), 2, axis=-1
-    )
+    mean, logvar = jnp.split(self.statistic(pooled, size), 2, axis=-1)
     parameters = jnp.concatenate([mean, logvar + _START_LOGVAR], -1)
     # An empty set knows the prior: zero parameters are N(0, I).
     return DiagGaussian.from_parameters(
@@ -250,7 +249,7 @@ class Statistician(nn.Module):
 
   def _likelihood(self, c: jax.Array, zs: tuple[jax.Array, ...]):
     """p(x | z_1..z_L, c); every layer has a skip connection to the decoder."""
-    return self.likelihood.from_parameters(self.decoder(_join(*zs, c)))
+    return self.likelihood.from_parameters(self.decoder(*zs, c))
 
   def _log_likelihood(
     self, x: jax.Array, c: jax.Array, zs: tuple[jax.Array, ...]
@@ -259,13 +258,5 @@ class Statistician(nn.Module):
     return self._likelihood(c, zs).log_prob(x).sum(event)
 
 
-def _gaussian(network: MLP, *inputs: jax.Array) -> DiagGaussian:
-  return DiagGaussian.from_parameters(network(_join(*inputs)))
-
-
-def _join(*inputs: jax.Array) -> jax.Array:
-  """Concatenates on the last axis, with the other axes broadcast."""
-  lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in inputs))
-  return jnp.concatenate(
-    [jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1
-  )
+def _gaussian(network: nn.Module, *inputs: jax.Array) -> DiagGaussian:
+  return DiagGaussian.from_parameters(network(*inputs))

@@ -1,16 +1,25 @@
 """Multilayer perceptrons on the last axis."""
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 # A residual branch starts near zero, so that a deep stack starts as identity.
 small_init = nn.initializers.variance_scaling(0.1, 'fan_in', 'truncated_normal')
 
 
-class MLP(nn.Module):
-  """[..., F] -> [..., features] through `depth` residual hidden layers.
+def join(*inputs: jax.Array) -> jax.Array:
+  """Concatenates on the last axis, with the other axes broadcast."""
+  lead = jnp.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+  return jnp.concatenate(
+    [jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1
+  )
 
-  Depth 0 is a linear map.
+
+class MLP(nn.Module):
+  """Vectors [..., F_i] -> [..., features], `depth` residual hidden layers.
+
+  The inputs are joined; depth 0 is a linear map of them.
   """
 
   features: int
@@ -18,7 +27,8 @@ class MLP(nn.Module):
   depth: int
 
   @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    x = join(*inputs)
     if self.depth:
       x = nn.relu(nn.Dense(self.width)(x))
     for _ in range(self.depth - 1):

@@ -1,12 +1,12 @@
 """Encoders of images to feature vectors and decoders back.
 
-Three families behind two constructors: `conv`, the published convolutions of
+Three families behind three constructors: `conv`, the published convolutions of
 the neural statistician; `mixer`, matrix products only (patches and mixer
 blocks, Tolstikhin et al. 2021), the faster one where convolutions are slow;
 `dense`, residual MLPs on the flat array, for objects of any shape.
 
-Encoders map [..., *shape] to [..., features], decoders [..., D] to
-[..., *shape[:-1], outputs]; any leading axes.
+Encoders map [..., *shape] to [..., features], heads and decoders several
+vectors [..., D_i] to one, or to [..., *shape[:-1], outputs]; any leading axes.
 """
 
 import math
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gen1shot.errors import InputError, check_choice
-from gen1shot.nn.dense import MLP, small_init
+from gen1shot.nn.dense import MLP, join, small_init
 
 NETS = ('conv', 'dense', 'mixer')
 PATCH = 7  # pixels, of the mixer
@@ -37,6 +37,7 @@ def image_encoder(
   if nets == 'conv':
     return ConvEncoder(width, features)
   if nets == 'mixer':
+    _check_divides(num_tokens(shape), features)
     return MixerEncoder(width, depth, features)
   return DenseEncoder(width, depth, features, len(shape))
 
@@ -55,6 +56,38 @@ def image_decoder(
   if nets == 'mixer':
     return MixerDecoder(shape, width, depth, outputs)
   return DenseDecoder(shape, width, depth, outputs)
+
+
+def image_head(
+  nets: str, shape: tuple[int, ...], width: int, depth: int, features: int
+) -> nn.Module:
+  """What maps vectors [..., F_i] to parameters [..., features], two a number.
+
+  An MLP, but for `mixer`: there a vector is a row of tokens, one a patch, and
+  stays one, so that what is known of a place in the image is found there.
+
+  Raises:
+    InputError: vectors of these sizes cannot be divided among the tokens.
+  """
+  _check(nets, shape)
+  if nets != 'mixer':
+    return MLP(features, width, depth)
+  tokens = num_tokens(shape)
+  _check_divides(tokens, features // 2)
+  return TokenMixer(tokens, features, width, depth)
+
+
+def num_tokens(shape: tuple[int, ...]) -> int:
+  """How many patches an image [H, W, C] has."""
+  return shape[0] // PATCH * (shape[1] // PATCH)
+
+
+def _check_divides(tokens: int, size: int) -> None:
+  if size % tokens:
+    raise InputError(
+      f'with nets=mixer, features, c_dim and z_dim must be divisible by the '
+      f'{tokens} patches of an image; got {size}'
+    )
 
 
 def _check(nets: str, shape: tuple[int, ...]) -> None:
@@ -93,10 +126,10 @@ class DenseDecoder(nn.Module):
   outputs: int
 
   @nn.compact
-  def __call__(self, v: jax.Array) -> jax.Array:
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
     size = math.prod(self.shape[:-1]) * self.outputs
-    flat = MLP(size, self.width, self.depth)(v)
-    return flat.reshape(*v.shape[:-1], *self.shape[:-1], self.outputs)
+    flat = MLP(size, self.width, self.depth)(*inputs)
+    return flat.reshape(*flat.shape[:-1], *self.shape[:-1], self.outputs)
 
 
 class MixerBlock(nn.Module):
@@ -114,7 +147,7 @@ class MixerBlock(nn.Module):
 
 
 class MixerEncoder(nn.Module):
-  """Patches, mixer blocks, a narrow projection of each token, one vector."""
+  """Patches, mixer blocks, features / tokens numbers of each token."""
 
   width: int
   depth: int
@@ -125,12 +158,43 @@ class MixerEncoder(nn.Module):
     x = nn.Dense(self.width)(to_patches(x))
     for _ in range(self.depth):
       x = MixerBlock()(x)
-    x = nn.Dense(self.width // 4)(x)
-    return nn.Dense(self.features)(x.reshape(*x.shape[:-2], -1))
+    x = nn.Dense(self.features // x.shape[-2])(x)
+    return x.reshape(*x.shape[:-2], -1)
+
+
+class TokenMixer(nn.Module):
+  """Vectors of tokens -> `features` numbers, through mixer blocks.
+
+  What an MLP is to flat vectors: each input [..., tokens D_i] gives every token
+  its own D_i numbers; an input of fewer numbers than tokens is seen by all.
+  """
+
+  tokens: int
+  features: int
+  width: int
+  depth: int
+  parts: int = 2  # mean and log variance
+
+  @nn.compact
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    x = join(*(self._to_tokens(x) for x in inputs))
+    x = nn.Dense(self.width)(x)
+    for _ in range(self.depth):
+      x = MixerBlock()(x)
+    x = nn.Dense(self.features // self.tokens)(x)
+    # [..., tokens, 2 d] -> [..., 2, tokens, d]: halving the vector, as for
+    # means and log variances, halves what every token gives.
+    x = x.reshape(*x.shape[:-1], self.parts, -1).swapaxes(-2, -3)
+    return x.reshape(*x.shape[:-3], -1)
+
+  def _to_tokens(self, x: jax.Array) -> jax.Array:
+    if x.shape[-1] < self.tokens:
+      return x[..., None, :]
+    return x.reshape(*x.shape[:-1], self.tokens, -1)
 
 
 class MixerDecoder(nn.Module):
-  """The mirror of the encoder: one vector to tokens, to patches."""
+  """The mirror of the encoder: vectors of tokens to patches."""
 
   shape: tuple[int, ...]
   width: int
@@ -138,15 +202,12 @@ class MixerDecoder(nn.Module):
   outputs: int
 
   @nn.compact
-  def __call__(self, v: jax.Array) -> jax.Array:
-    height, width, _ = self.shape
-    rows, columns = height // PATCH, width // PATCH
-    x = nn.Dense(rows * columns * self.width // 4)(v)
-    x = nn.Dense(self.width)(x.reshape(*v.shape[:-1], rows * columns, -1))
-    for _ in range(self.depth):
-      x = MixerBlock()(x)
-    x = nn.Dense(PATCH * PATCH * self.outputs)(x)
-    return from_patches(x, rows, columns)
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    rows, columns = self.shape[0] // PATCH, self.shape[1] // PATCH
+    tokens = num_tokens(self.shape)
+    size = tokens * PATCH * PATCH * self.outputs
+    x = TokenMixer(tokens, size, self.width, self.depth, 1)(*inputs)
+    return from_patches(x.reshape(*x.shape[:-1], tokens, -1), rows, columns)
 
 
 def to_patches(x: jax.Array) -> jax.Array:
@@ -193,7 +254,8 @@ class ConvDecoder(nn.Module):
   outputs: int
 
   @nn.compact
-  def __call__(self, v: jax.Array) -> jax.Array:
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    v = join(*inputs)
     channels = 4 * self.width
     x = nn.Dense(4 * 4 * channels)(v).reshape(*v.shape[:-1], 4, 4, channels)
     for stage, paddings in enumerate(
