@@ -549,7 +549,9 @@ def test_decoder_sees_every_layer_and_the_context(statistician):
   ],
 )
 def test_answers_have_their_shapes(nets, shape, observation, layers):
-  fields = TINY | {'nets': nets}
+  # The mixer's vectors are divided among its tokens, 16 or 6 of them.
+  sizes = {'features': 48, 'c_dim': 48, 'z_dim': 48}
+  fields = TINY | {'nets': nets} | (sizes if nets == 'mixer' else {})
   module = Statistician(shape, observation=observation, layers=layers, **fields)
   x = jax.ShapeDtypeStruct((T, *shape), jnp.float32)
   rngs = streams(jax.random.key(0))
@@ -576,7 +578,7 @@ def test_answers_have_their_shapes(nets, shape, observation, layers):
   assert shapes['log_weights'] == (6, T)
   assert shapes['joint_log_weights'] == (6,)
   assert shapes['predict'] == shapes['unconditional'] == (7, *shape)
-  assert shapes['embed'].mean == shapes['embed'].logvar == (TINY['c_dim'],)
+  assert shapes['embed'].mean == shapes['embed'].logvar == (fields['c_dim'],)
 
 
 @pytest.mark.parametrize(
@@ -588,6 +590,7 @@ def test_answers_have_their_shapes(nets, shape, observation, layers):
     ((32, 32, 1), {'nets': 'conv'}, '28x28 pixels; got (32, 32, 1)'),
     ((28, 28), {'nets': 'mixer'}, 'got (28, 28)'),
     ((28, 30, 1), {'nets': 'mixer'}, 'divisible by 7; got (28, 30, 1)'),
+    ((28, 28, 1), {'nets': 'mixer', 'features': 40}, '40'),
   ],
 )
 def test_a_field_without_meaning_is_refused(shape, fields, message):

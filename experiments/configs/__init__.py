@@ -11,8 +11,8 @@ from gen1shot.errors import check_choice
 def get_config(model: str, preset: str, dataset: str | None = None) -> Config:
   """The configuration of a model's preset on a data set.
 
-  Each file gives `CONFIGS`, preset -> Config, and `DATASETS`, data set ->
-  the fields that differ there.
+  Each file gives `CONFIGS`, preset -> Config, and `VARIANTS`,
+  (preset, data set) -> the fields that differ there.
 
   Raises:
     InputError: no such model or preset.
@@ -23,5 +23,5 @@ def get_config(model: str, preset: str, dataset: str | None = None) -> Config:
   config = module.CONFIGS[preset]
   dataset = dataset or config.dataset
   return dataclasses.replace(
-    config, dataset=dataset, **module.DATASETS.get(dataset, {})
+    config, dataset=dataset, **module.VARIANTS.get((preset, dataset), {})
   )

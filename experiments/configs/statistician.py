@@ -16,6 +16,11 @@ CONFIGS = {
   ),
 }
 
-DATASETS = {
-  'omniglot': {'dihedral': True, 'steps': 10_000, 'eval_every': 1_000},
+VARIANTS = {
+  ('small', 'omniglot'): {
+    'dihedral': True,
+    'steps': 10_000,
+    'eval_every': 1_000,
+  },
+  ('paper', 'omniglot'): {'dihedral': True},
 }
