@@ -26,13 +26,13 @@ class Progress:
 
   def report(self, step: int, bound: float) -> None:
     """Says where the loop stands; `bound` is of the training batch, in nats."""
+    line = f'step {step}/{self._last_step}  bound {bound:.2f} nats/object'
     now = time.monotonic()
-    rate = (step - self._step) / (now - self._time)
-    left = datetime.timedelta(seconds=int((self._last_step - step) / rate))
-    say(
-      f'step {step}/{self._last_step}  bound {bound:.2f} nats/object  '
-      f'{rate:.1f} steps/s  {left} left'
-    )
+    if step > self._step:
+      rate = (step - self._step) / (now - self._time)
+      left = datetime.timedelta(seconds=int((self._last_step - step) / rate))
+      line += f'  {rate:.1f} steps/s  {left} left'
+    say(line)
     self._step, self._time = step, now
 
   def report_first(self, step: int) -> None:

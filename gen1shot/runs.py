@@ -1,8 +1,8 @@
 """A run from start to end: train, validate, save, draw."""
 
-import contextlib
 import dataclasses
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -91,11 +91,22 @@ def load_run(folder: pathlib.Path) -> Trained:
   """
   config, data = workdir.read_run(folder)
   module, state = _build(config, data.image_shape)
-  with Checkpoints(folder / 'checkpoints') as checkpoints:
-    state = checkpoints.best(state)
+  state = _restore(folder, Checkpoints.best, state)
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
   return Trained(config, data, module, state.averaged, int(state.step))
+
+
+def _restore(
+  folder: pathlib.Path,
+  pick: Callable[[Checkpoints, TrainState], TrainState | None],
+  like: TrainState,
+) -> TrainState | None:
+  """A state of the run in a workdir, None where there is none; only reads."""
+  if not (folder / 'checkpoints').is_dir():
+    return None
+  with Checkpoints(folder / 'checkpoints') as checkpoints:
+    return pick(checkpoints, like)
 
 
 def train_and_evaluate(
@@ -128,19 +139,18 @@ def train_and_evaluate(
 
   data = workdir.Data(source.fingerprint, source.train.image_shape)
   workdir.check_run(folder, config, data, resume)
-  with contextlib.ExitStack() as stack:
-    checkpoints = stack.enter_context(
-      Checkpoints(folder / 'checkpoints', config.keep)
+  state = _restore(folder, Checkpoints.latest, state) or state
+  done = int(state.step)
+  if done > config.steps:
+    raise InputError(
+      f'steps must be >= {done}, which the checkpoint in {folder} has done; '
+      f'got {config.steps}'
     )
-    state = checkpoints.latest(state) or state
-    done = int(state.step)
-    if done > config.steps:
-      raise InputError(
-        f'steps must be >= {done}, which the checkpoint in {folder} has done; '
-        f'got {config.steps}'
-      )
-    workdir.write_run(folder, config, data)
-    log = stack.enter_context(workdir.MetricsLog(folder))
+  workdir.write_run(folder, config, data)
+  with (
+    Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
+    workdir.MetricsLog(folder) as log,
+  ):
     log.forget_after(done)
     _introduce(config, state)
     progress = Progress(done, config.steps)

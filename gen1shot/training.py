@@ -88,7 +88,7 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
     # Averaging starts as a plain mean, so that it forgets the first step.
     decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
-    metrics |= {'bound': -value, 'gradient_norm': optax.global_norm(gradients)}
+    metrics |= {'bound': -value, 'gradient_norm': optax.tree.norm(gradients)}
     return TrainState(state.step + 1, params, averaged, opt_state), metrics
 
   return step

@@ -103,6 +103,11 @@ def _check(nets: str, shape: tuple[int, ...]) -> None:
     )
 
 
+def flatten(x: jax.Array, ndim: int) -> jax.Array:
+  """Makes one axis of the last `ndim`; other axes may be empty."""
+  return x.reshape(*x.shape[:-ndim], math.prod(x.shape[-ndim:]))
+
+
 class DenseEncoder(nn.Module):
   """A residual MLP on the flattened object."""
 
@@ -113,7 +118,7 @@ class DenseEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    flat = x.reshape(*x.shape[: x.ndim - self.object_ndim], -1)
+    flat = flatten(x, self.object_ndim)
     return MLP(self.features, self.width, self.depth)(flat)
 
 
@@ -159,7 +164,7 @@ class MixerEncoder(nn.Module):
     for _ in range(self.depth):
       x = MixerBlock()(x)
     x = nn.Dense(self.features // x.shape[-2])(x)
-    return x.reshape(*x.shape[:-2], -1)
+    return flatten(x, 2)
 
 
 class TokenMixer(nn.Module):
@@ -185,7 +190,7 @@ class TokenMixer(nn.Module):
     # [..., tokens, 2 d] -> [..., 2, tokens, d]: halving the vector, as for
     # means and log variances, halves what every token gives.
     x = x.reshape(*x.shape[:-1], self.parts, -1).swapaxes(-2, -3)
-    return x.reshape(*x.shape[:-3], -1)
+    return flatten(x, 3)
 
   def _to_tokens(self, x: jax.Array) -> jax.Array:
     if x.shape[-1] < self.tokens:
@@ -214,7 +219,9 @@ def to_patches(x: jax.Array) -> jax.Array:
   """[..., H, W, C] -> [..., H W / PATCH^2, PATCH^2 C]."""
   *lead, height, width, channels = x.shape
   x = x.reshape(*lead, height // PATCH, PATCH, width // PATCH, PATCH, channels)
-  return x.swapaxes(-3, -4).reshape(*lead, -1, PATCH * PATCH * channels)
+  return x.swapaxes(-3, -4).reshape(
+    *lead, num_tokens((height, width, channels)), PATCH * PATCH * channels
+  )
 
 
 def from_patches(x: jax.Array, rows: int, columns: int) -> jax.Array:
@@ -240,7 +247,7 @@ class ConvEncoder(nn.Module):
     for stage in range(3):
       for strides in (1, 1, 2):
         x = _conv(x, self.width * 2**stage, strides)
-    return nn.Dense(self.features)(x.reshape(*x.shape[:-3], -1))
+    return nn.Dense(self.features)(flatten(x, 3))
 
 
 class ConvDecoder(nn.Module):
