@@ -20,6 +20,7 @@ from torch.nn import functional
 from torch.optim import swa_utils
 
 from gen1shot.config import Config
+from gen1shot.errors import check_choice
 
 PATCH = 7  # pixels, of the mixer
 START_LOGVAR = -3.0  # of q(c | set), before training
@@ -297,8 +298,7 @@ class Statistician(nn.Module):
     layers: int,
     sample_dropout: bool,
   ):
-    if observation != 'bernoulli':
-      raise NotImplementedError(f'observation is bernoulli, not {observation}')
+    check_choice('observation of the twin', observation, ['bernoulli'])
     super().__init__()
     self.sample_dropout = sample_dropout
     encoder, decoder = NETS[nets]
