@@ -36,7 +36,6 @@ def run(
   def guarded(argv: Sequence[str]) -> None:
     del argv
     logging.set_verbosity(logging.WARNING)  # Orbax tells its every step
-    allocation.keep_freed_memory()
     try:
       main()
     except InputError as e:
@@ -44,6 +43,7 @@ def run(
     except NonFiniteError as e:
       _fail(e, status=1)
 
+  allocation.use_huge_pages()
   app.run(guarded, flags_parser=parse)
 
 

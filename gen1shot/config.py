@@ -33,6 +33,7 @@ class Config:
   replacement: bool = _option(False, 'exemplars drawn with replacement')
   dihedral: bool = _option(False, 'rotations and reflections are new classes')
   dilation: bool = _option(False, 'half of the images get a wider pen')
+  shift: bool = _option(False, 'each image moved by up to 2 pixels')
   affine: bool = _option(False, 'small random affine change of each image')
   # What is maximised.
   objective: str = _option(
@@ -44,6 +45,11 @@ class Config:
   gradient: str = _option('dreg', 'of objective=iwae: dreg or plain')
   kl_warmup: int = _option(
     0, 'objective=elbo: steps over which the KL weight rises from 0 to 1'
+  )
+  length_warmup: int = _option(
+    0,
+    'objective=iwae: steps over which sets grow from 1 object to T; until then '
+    'an episode is a row of such sets',
   )
   # How: Adam, linear warm-up, cosine decay to 0 at the last step.
   steps: int = _option(2000, 'optimiser steps of the whole run')
@@ -78,7 +84,13 @@ class Config:
     ):
       if not getattr(self, name) > 0:
         raise InputError(f'{name} must be > 0; got {getattr(self, name)}')
-    for name in ('kl_warmup', 'warmup_steps', 'seed', 'split_seed'):
+    for name in (
+      'kl_warmup',
+      'length_warmup',
+      'warmup_steps',
+      'seed',
+      'split_seed',
+    ):
       if getattr(self, name) < 0:
         raise InputError(f'{name} must be >= 0; got {getattr(self, name)}')
     if not 0 <= self.ema_decay < 1:
@@ -87,6 +99,12 @@ class Config:
       raise InputError(
         'kl_warmup goes with objective=elbo only; '
         f'got kl_warmup={self.kl_warmup}, objective={self.objective}'
+      )
+
+    if self.length_warmup and self.objective != 'iwae':
+      raise InputError(
+        'length_warmup goes with objective=iwae only; '
+        f'got length_warmup={self.length_warmup}, objective={self.objective}'
       )
 
   @property
@@ -99,6 +117,7 @@ class Config:
       self.replacement,
       self.dihedral,
       self.dilation,
+      self.shift,
       self.affine,
     )
 

@@ -18,6 +18,7 @@ def objective(
   x: jax.Array,
   key: jax.Array,
   step: jax.Array | None = None,
+  starts: jax.Array | None = None,
 ) -> tuple[jax.Array, Metrics]:
   """The bound that `config.objective` names, on one episode.
 
@@ -28,12 +29,15 @@ def objective(
     x: objects [T, *shape].
     key: consumed.
     step: scales the KL terms while they warm up; None means the true bound.
+    starts: boolean [T], True where a set begins, if x is several sets one after
+      another (`iwae` only); None for one set.
 
   Returns:
     The bound divided by T, [], to be maximised; and its parts.
   """
-  chosen = _elbo if config.objective == 'elbo' else _iwae
-  return chosen(module, config, params, x, key, step)
+  if config.objective == 'elbo':
+    return _elbo(module, config, params, x, key, step)
+  return _iwae(module, config, params, x, key, starts)
 
 
 def _elbo(module, config, params, x, key, step):
@@ -49,23 +53,30 @@ def _elbo(module, config, params, x, key, step):
   return bound.elbo(weight) / len(x), metrics
 
 
-def _iwae(module, config, params, x, key, step):
-  del step
+def _iwae(module, config, params, x, key, starts):
   rngs = _streams(key)
-  K = config.num_samples
 
   def call(method, params, *args):
     return module.apply({'params': params}, *args, method=method, rngs=rngs)
 
+  def sample(given):
+    return call('sample_posterior', *given, config.num_samples)
+
+  def log_p(given, latents):
+    params, encoded = given
+    return call('log_p', params, x, encoded, latents)
+
+  def log_q(given, latents):
+    return call('log_q', *given, latents)
+
+  # The encoding stands beside the parameters: it depends on them, and is
+  # differentiated once for all that is made of it.
+  given = (params, call('encode', params, x, starts))
   if config.gradient == 'dreg':
-    positions = bounds.dreg(
-      lambda params: call('sample_posterior', params, x, K),
-      lambda params, latents: call('log_p', params, x, latents),
-      lambda params, latents: call('log_q', params, x, latents),
-      params,
-    )
+    positions = bounds.dreg(sample, log_p, log_q, given)
   else:
-    positions = bounds.iwae(call('log_weights', params, x, K))
+    latents = sample(given)
+    positions = bounds.iwae(log_p(given, latents) - log_q(given, latents))
   return positions.mean(), {'first': positions[0], 'last': positions[-1]}
 
 

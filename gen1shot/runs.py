@@ -126,7 +126,8 @@ def train_and_evaluate(
     NonFiniteError: the loss is not finite; the message names the step.
   """
   source = load_source(config)
-  config.episodes.check(source.train)
+  sets = config.episode_length if config.length_warmup else 1
+  config.episodes.check(source.train, sets)
   config.validation_episodes.check(source.valid)
   module, state = _build(config, source.train.image_shape)
   keys = _keys(config)

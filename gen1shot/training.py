@@ -11,7 +11,8 @@ from flax import struct
 
 from gen1shot.bounds import Params
 from gen1shot.config import Config
-from gen1shot.data.episodes import Dataset, sample_episodes
+from gen1shot.curriculum import set_length
+from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episode
 from gen1shot.objectives import Metrics, objective
 
 Step = Callable[
@@ -68,27 +69,26 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
   """
   optimiser = make_optimiser(config)
 
-  def step(state: TrainState, dataset: Dataset, key: jax.Array):
-    step_key = jax.random.fold_in(key, state.step)
-    episode_key, noise_key = jax.random.split(step_key)
-    episodes = sample_episodes(episode_key, dataset, config.episodes)
-
+  def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):
     def loss(params):
-      bound, metrics = jax.vmap(
-        lambda x, key: objective(module, config, params, x, key, state.step)
-      )(episodes.images, jax.random.split(noise_key, config.batch_size))
-      means = jax.tree.map(jnp.mean, metrics)
-      return -bound.mean(), means
+      bound, metrics = _batch_objective(
+        module, config, config.episodes, params, dataset, keys, state.step
+      )
+      return -bound, metrics
 
-    (value, metrics), gradients = jax.value_and_grad(loss, has_aux=True)(
-      state.params
+    return jax.grad(loss, has_aux=True)(state.params)
+
+  def step(state: TrainState, dataset: Dataset, key: jax.Array):
+    keys = jax.random.split(
+      jax.random.fold_in(key, state.step), config.batch_size
     )
-    updates, opt_state = optimiser.update(gradients, state.opt_state)
+    grads, metrics = gradients(state, dataset, keys)
+    updates, opt_state = optimiser.update(grads, state.opt_state)
     params = optax.apply_updates(state.params, updates)
     # Averaging starts as a plain mean, so that it forgets the first step.
     decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
-    metrics |= {'bound': -value, 'gradient_norm': optax.tree.norm(gradients)}
+    metrics |= {'gradient_norm': optax.tree.norm(grads)}
     return TrainState(state.step + 1, params, averaged, opt_state), metrics
 
   return step
@@ -105,11 +105,32 @@ def make_validation(
   """
 
   def validate(params: Params, dataset: Dataset, key: jax.Array) -> Metrics:
-    episode_key, noise_key = jax.random.split(key)
-    episodes = sample_episodes(episode_key, dataset, config.validation_episodes)
-    bound, metrics = jax.vmap(
-      lambda x, key: objective(module, config, params, x, key)
-    )(episodes.images, jax.random.split(noise_key, config.eval_episodes))
-    return jax.tree.map(jnp.mean, metrics | {'bound': bound})
+    keys = jax.random.split(key, config.eval_episodes)
+    spec = config.validation_episodes
+    return _batch_objective(module, config, spec, params, dataset, keys)[1]
 
   return validate
+
+
+def _batch_objective(
+  module: nn.Module,
+  config: Config,
+  spec: EpisodeSpec,
+  params: Params,
+  dataset: Dataset,
+  keys: jax.Array,
+  step: jax.Array | None = None,
+) -> tuple[jax.Array, Metrics]:
+  """The objective and its parts, means over one episode a key."""
+
+  def one(key: jax.Array):
+    episode_key, noise_key = jax.random.split(key)
+    length = set_length(config, step)
+    episode = sample_episode(episode_key, dataset, spec, length)
+    starts = None if length is None else episode.starts
+    bound, metrics = objective(
+      module, config, params, episode.images, noise_key, step, starts
+    )
+    return bound, metrics | {'bound': bound}
+
+  return jax.tree.map(jnp.mean, jax.vmap(one)(keys))

@@ -7,7 +7,9 @@ from typing import Any
 from flax import linen as nn
 
 from gen1shot.errors import check_choice
+from gen1shot.models.gmn import GenerativeMatchingNetwork
 from gen1shot.models.statistician import Statistician
+from gen1shot.models.vae import VAE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +19,9 @@ class Entry:
   module: type[nn.Module]
   presets: Mapping[str, Mapping[str, Any]]
 
+
+# Bartunov & Vetrov 2016: z 50, psi 288, controllers and match space 200.
+_PUBLISHED_GMN = {'features': 288, 'z_dim': 50}
 
 ZOO = {
   'statistician': Entry(
@@ -32,6 +37,28 @@ ZOO = {
         'c_dim': 512,
         'z_dim': 16,
         'layers': 1,
+      },
+    },
+  ),
+  'gmn': Entry(
+    GenerativeMatchingNetwork,
+    {
+      'small': {},
+      'conv': {'nets': 'residual', **_PUBLISHED_GMN},
+      'fc': {'nets': 'dense', 'width': 200, **_PUBLISHED_GMN},
+    },
+  ),
+  'vae': Entry(
+    VAE,
+    {
+      'small': {},
+      # The nets of the published GMN without its memory: its baseline.
+      'conv': {
+        'nets': 'residual',
+        'hidden': 200,
+        'mlp_depth': 1,
+        'layers': 1,
+        **_PUBLISHED_GMN,
       },
     },
   ),

@@ -9,29 +9,20 @@ import sys
 
 import numpy as np
 import pytest
+import tiny
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).parent.parent
 SIZE = 8  # pixels
 EXEMPLARS = 6
-TINY = {
-  'nets': 'dense',
-  'width': 8,
-  'encoder_depth': 1,
-  'decoder_depth': 1,
-  'features': 8,
-  'hidden': 8,
-  'mlp_depth': 1,
-  'c_dim': 4,
-  'z_dim': 2,
-  'layers': 1,
+FLAGS = tiny.FIELDS | {
   'batch_size': 2,
   'episode_length': 3,
   'eval_every': 2,
   'log_every': 1,
   'eval_episodes': 2,
 }
-FIELDS = [f'--config.{name}={value}' for name, value in TINY.items()]
+FIELDS = [f'--config.{name}={value}' for name, value in FLAGS.items()]
 
 # Runs each command of a list in a process forked after the slow imports.
 # Every command has a folder of its own to work in.
@@ -163,7 +154,7 @@ def test_training_writes_what_it_promises(trained):
 def test_training_records_its_configuration(trained):
   config = json.loads((trained[0] / 'config.json').read_text())
   given = config | config['fields']
-  assert {name: given[name] for name in TINY} == TINY
+  assert {name: given[name] for name in FLAGS} == FLAGS
   assert given['steps'] == 4
 
 

@@ -11,6 +11,7 @@ from gen1shot.data.episodes import (
   EpisodeSpec,
   ImageClasses,
   sample_distinct,
+  sample_episode,
   sample_episodes,
   sample_tasks,
 )
@@ -284,7 +285,7 @@ def test_dilate_keeps_to_the_page():
 def test_dilation_widens_half_of_the_images(drawing):
   keys = jax.random.split(jax.random.key(0), 1000)
   drawn = jax.jit(
-    jax.vmap(lambda key: augment.augment(key, drawing, 0, True, False))
+    jax.vmap(lambda key: augment.augment(key, drawing, 0, True, False, False))
   )(keys)
   wide = (drawn == augment.dilate(drawing)).all((1, 2, 3))
   same = (drawn == drawing).all((1, 2, 3))
@@ -292,11 +293,31 @@ def test_dilation_widens_half_of_the_images(drawing):
   assert abs(wide.mean() - 0.5) < SIGMAS * 0.5 / len(keys) ** 0.5
 
 
+def test_a_shift_is_uniform_over_two_pixels_each_way():
+  point = jnp.zeros((7, 7, 1)).at[3, 3].set(1)
+  keys = jax.random.split(jax.random.key(0), 5000)
+  shift = jax.jit(
+    jax.vmap(lambda key: augment.augment(key, point, 0, False, True, False))
+  )
+  counts = np.asarray(shift(keys).sum(0))[..., 0]
+  assert counts.sum() == counts[1:6, 1:6].sum() == 5000
+  assert scipy.stats.chisquare(counts[1:6, 1:6].ravel()).pvalue > P_VALUE
+
+
+def test_a_shift_moves_blank_pixels_in():
+  keys = jax.random.split(jax.random.key(0), 200)
+  moved = jax.vmap(augment.random_shift, (0, None))(keys, jnp.ones((6, 6, 1)))
+  # What is left of the page is whole rows times whole columns.
+  area = np.asarray(moved.any((2, 3)).sum(1) * moved.any((1, 3)).sum(1))
+  np.testing.assert_array_equal(moved.sum((1, 2, 3)), area)
+  assert set(area) == {a * b for a in (4, 5, 6) for b in (4, 5, 6)}
+
+
 @pytest.fixture(scope='module')
 def moved(drawing):
   keys = jax.random.split(jax.random.key(0), 300)
   return jax.jit(
-    jax.vmap(lambda key: augment.augment(key, drawing, 0, False, True))
+    jax.vmap(lambda key: augment.augment(key, drawing, 0, False, False, True))
   )(keys)
 
 
@@ -334,6 +355,42 @@ def test_each_object_of_an_episode_is_changed_by_itself(sample, dataset, key):
   assert set(kinds) == {1, 2}  # with the wider pen, without, or both
 
 
+# --- several sets in a row
+
+
+@pytest.mark.parametrize('length', [1, 2, 4, 5])
+def test_sets_in_a_row_have_their_length_and_share_no_class(
+  dataset, whose, length
+):
+  spec = EpisodeSpec(1, 4, dihedral=True)
+  keys = jax.random.split(jax.random.key(0), 500)
+  draw = jax.jit(
+    jax.vmap(lambda key, n: sample_episode(key, dataset, spec, n), (0, None))
+  )
+  row = jax.device_get(draw(keys, jnp.int32(length)))
+  number = np.arange(4) // length
+  starts = np.append(True, number[1:] != number[:-1])
+  np.testing.assert_array_equal(row.starts, np.tile(starts, (500, 1)))
+  same = row.labels[:, :, None] == row.labels[:, None, :]
+  expected = np.equal.outer(number, number)
+  np.testing.assert_array_equal(same, np.tile(expected, (500, 1, 1)))
+  found = identify(row.images, whose)
+  np.testing.assert_array_equal(found[..., 0], row.labels)
+  for objects in found:
+    assert len(set(map(tuple, objects))) == 4
+
+
+def test_one_set_starts_once(pure):
+  assert pure.starts[:, 0].all()
+  assert not pure.starts[:, 1:].any()
+
+
+def test_sets_in_a_row_need_classes_of_their_own(dataset, key):
+  spec = EpisodeSpec(1, 4, max_classes=2)
+  with pytest.raises(InputError, match='in each of 4 sets must be <= 6'):
+    sample_episode(key, dataset, spec, jnp.int32(2))
+
+
 # --- what a data set cannot provide
 
 
@@ -363,7 +420,7 @@ def test_views_of_oblong_images_are_refused(key):
 
 def test_oblong_images_are_drawn_without_views(key):
   oblong = ImageClasses.stack([np.ones((2, 4, 5, 1), np.uint8)])
-  spec = EpisodeSpec(1, 2, dilation=True, affine=True)
+  spec = EpisodeSpec(1, 2, dilation=True, shift=True, affine=True)
   episodes = jax.eval_shape(lambda: sample_episodes(key, oblong, spec))
   assert episodes.images.shape == (1, 2, 4, 5, 1)
 

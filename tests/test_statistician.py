@@ -382,20 +382,31 @@ def influence(function, x):
   return np.asarray(abs(jacobian).max(dims) > 0)
 
 
-def test_prefix_contexts_see_the_prefix_and_nothing_else(statistician, x):
+@pytest.mark.parametrize('second', [None, 2], ids=['one set', 'two sets'])
+def test_prefix_contexts_see_the_prefix_and_nothing_else(
+  statistician, x, second
+):
   module, params = statistician
+  starts = None if second is None else jnp.arange(T) == second
 
   def contexts(x):
-    def both(module):
-      return module._prefix_contexts(module.encoder(x))
+    encoded = module.apply(params, x, starts, method='encode')
+    return jnp.stack([encoded.before.mean.sum(-1), encoded.upto.mean.sum(-1)])
 
-    before, upto = nn.apply(both, module)(params)
-    # The size of the set reaches every output; the objects must do so too.
-    return jnp.stack([before.mean.sum(-1), upto.mean.sum(-1)])
-
+  number = np.arange(T) >= (second or 0)
+  same = np.equal.outer(number, number)
   before, upto = influence(contexts, x)
-  np.testing.assert_array_equal(before, np.tri(T, T, -1, bool))
-  np.testing.assert_array_equal(upto, np.tri(T, T, 0, bool))
+  np.testing.assert_array_equal(before, same & np.tri(T, T, -1, dtype=bool))
+  np.testing.assert_array_equal(upto, same & np.tri(T, T, 0, dtype=bool))
+
+
+def test_sets_in_a_row_are_encoded_as_if_alone(statistician, x):
+  module, params = statistician
+  row = module.apply(params, x, jnp.arange(T) % 2 == 0, method='encode')
+  for start in range(0, T, 2):
+    place = slice(start, start + 2)
+    alone = module.apply(params, x[place], method='encode')
+    jax.tree.map(lambda a, b, place=place: assert_same(a, b[place]), alone, row)
 
 
 def test_log_weights_depend_on_the_past_and_present_only(statistician, x):

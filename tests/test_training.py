@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny
 
 from gen1shot import runs, training, workdir, zoo
 from gen1shot.checkpoints import Checkpoints, digest
@@ -24,20 +25,8 @@ from gen1shot.errors import InputError
 from gen1shot.objectives import objective
 
 ROOT = pathlib.Path(__file__).parent.parent
-TINY = {
-  'nets': 'dense',
-  'width': 8,
-  'encoder_depth': 1,
-  'decoder_depth': 1,
-  'features': 8,
-  'hidden': 8,
-  'mlp_depth': 1,
-  'c_dim': 4,
-  'z_dim': 2,
-  'layers': 1,
-}
 CONFIG = Config(
-  fields=TINY,
+  fields=tiny.FIELDS,
   batch_size=8,
   episode_length=3,
   steps=40,
@@ -61,7 +50,7 @@ def dataset():
 
 @pytest.fixture(scope='module')
 def module():
-  return zoo.build('statistician', 'small', SHAPE, **TINY)
+  return zoo.build('statistician', 'small', SHAPE, **tiny.FIELDS)
 
 
 @pytest.fixture(scope='module')
@@ -216,7 +205,7 @@ def test_validation_ignores_augmentation(module, start, dataset):
     return check(start.params, dataset, jax.random.key(2))
 
   changed = dataclasses.replace(
-    CONFIG, dihedral=True, dilation=True, affine=True
+    CONFIG, dihedral=True, dilation=True, shift=True, affine=True
   )
   assert_same_bits(validate(CONFIG), validate(changed))
 
@@ -321,8 +310,8 @@ def kept_state(folder, like):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
   """It names the step, and the checkpoint before is kept."""
 
-  def broken(module, config, params, x, key, step=None):
-    value, metrics = objective(module, config, params, x, key, step)
+  def broken(module, config, params, x, key, step, starts):
+    value, metrics = objective(module, config, params, x, key, step, starts)
     # Step 4 is the one that starts from three steps done.
     bad = False if step is None else step == 3
     return jnp.where(bad, jnp.nan, value), metrics
@@ -350,7 +339,7 @@ def interrupted(tmp_path_factory):
   """The workdir of a run killed once and resumed, in processes of its own."""
   folder = tmp_path_factory.mktemp('runs') / 'killed'
   values = {
-    **TINY,
+    **tiny.FIELDS,
     'batch_size': 2,
     'episode_length': 2,
     'eval_every': 20,

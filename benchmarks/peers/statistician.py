@@ -382,15 +382,13 @@ class Statistician(nn.Module):
   def prefix_contexts(self, h: Tensor) -> tuple[Gaussian, Gaussian]:
     """q(c | x_<t) and q(c | x_<=t): [B, T, F] -> [B, T, D]."""
     B, T, _ = h.shape
-    count = torch.arange(T + 1, device=h.device, dtype=h.dtype)
-    means = (
-      functional.pad(h.cumsum(1), (0, 0, 1, 0)) / count.clamp(min=1)[:, None]
+    count = torch.arange(1, T + 1, device=h.device, dtype=h.dtype)
+    upto = self.context(h.cumsum(1) / count[:, None], count.expand(B, T))
+    mean, logvar = (
+      functional.pad(part[:, :-1], (0, 0, 1, 0))
+      for part in (upto.mean, upto.logvar)
     )
-    mean, logvar = self.context(means, count.expand(B, T + 1))
-    return (
-      Gaussian(mean[:, :-1], logvar[:, :-1]),
-      Gaussian(mean[:, 1:], logvar[:, 1:]),
-    )
+    return Gaussian(mean, logvar), upto
 
   def _local(self, posterior: Callable, h: Tensor, latents: Latents):
     """q(z_l | z_l+1, x, c) given c and the layers above it."""

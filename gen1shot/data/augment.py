@@ -20,14 +20,18 @@ def augment(
   image: jax.Array,
   view: jax.Array,
   dilation: bool,
+  shift: bool,
   affine: bool,
 ) -> jax.Array:
   """One image [H, W, C] seen in `view` (int32 scalar), then changed at random.
 
-  The key is consumed; `dilation` and `affine` switch the random changes on.
+  The key is consumed; `dilation`, `shift` and `affine` switch the random
+  changes on.
   """
-  dilation_key, affine_key = jax.random.split(key)
+  dilation_key, shift_key, affine_key = jax.random.split(key, 3)
   image = dihedral_view(image, view)
+  if shift:
+    image = random_shift(shift_key, image)
   if affine:
     image = random_affine(affine_key, image)
   if dilation:
@@ -54,6 +58,16 @@ def dilate(image: jax.Array) -> jax.Array:
   padded = jnp.pad(image, ((1, 0), (1, 0), (0, 0)))
   wide = jnp.maximum(padded[1:], padded[:-1])
   return jnp.maximum(wide[:, 1:], wide[:, :-1])
+
+
+def random_shift(key: jax.Array, image: jax.Array) -> jax.Array:
+  """Moves an image [H, W, C] by -2..2 pixels along each axis, uniformly.
+
+  Blank pixels move in. The key is consumed.
+  """
+  padded = jnp.pad(image, ((2, 2), (2, 2), (0, 0)))
+  row, column = jax.random.randint(key, (2,), 0, 5)
+  return jax.lax.dynamic_slice(padded, (row, column, 0), image.shape)
 
 
 def random_affine(key: jax.Array, image: jax.Array) -> jax.Array:

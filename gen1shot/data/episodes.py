@@ -84,10 +84,14 @@ class EpisodeSpec:
   replacement: bool = False  # may an exemplar occur twice in an episode?
   dihedral: bool = False  # the 8 rotations and reflections are new classes
   dilation: bool = False  # half of the images drawn with a pen 1 pixel wider
+  shift: bool = False  # each image moved by up to 2 pixels
   affine: bool = False  # small random affine change of each image
 
-  def check(self, dataset: Dataset) -> None:
-    """Raises InputError when `dataset` cannot provide such episodes."""
+  def check(self, dataset: Dataset, sets: int = 1) -> None:
+    """Raises InputError when `dataset` cannot provide such episodes.
+
+    `sets` of an episode, one after another, have classes of their own.
+    """
     for field in ('batch_size', 'length', 'max_classes'):
       if getattr(self, field) < 1:
         raise InputError(f'{field} must be >= 1; got {getattr(self, field)}')
@@ -96,10 +100,11 @@ class EpisodeSpec:
         'without replacement an episode cannot be longer than the smallest '
         f'class, {dataset.smallest_class} exemplars; got length {self.length}'
       )
-    if self.max_classes > self._num_classes(dataset):
+    if sets * self.max_classes > self._num_classes(dataset):
+      each = '' if sets == 1 else f' in each of {sets} sets'
       raise InputError(
-        f'max_classes must be <= {self._num_classes(dataset)}, the classes of '
-        f'the data set; got {self.max_classes}'
+        f'max_classes{each} must be <= {self._num_classes(dataset)}, the '
+        f'classes of the data set; got {self.max_classes}'
       )
     height, width, _ = dataset.image_shape
     if self.dihedral and height != width:
@@ -117,6 +122,7 @@ class Episodes:
 
   images: jax.Array  # float32 [B, T, H, W, C] in {0, 1}
   labels: jax.Array  # int32 [B, T], the class; a view is a class of its own
+  starts: jax.Array  # bool [B, T], True where a set begins
 
 
 def sample_distinct(key: jax.Array, n: jax.Array | int, k: int) -> jax.Array:
@@ -141,28 +147,51 @@ def sample_episodes(
 ) -> Episodes:
   """Draws a batch of episodes; pure, to be called inside jit.
 
-  The protocol is that of Bartunov & Vetrov 2016, section 5: the number of
-  classes is uniform on 1..C, each object's class uniform among them. The key
-  is consumed.
+  The key is consumed.
 
   Raises:
     InputError: the data set cannot provide such episodes.
   """
-  spec.check(dataset)
   keys = jax.random.split(key, spec.batch_size)
-  return jax.vmap(lambda key: _sample_episode(key, dataset, spec))(keys)
+  return jax.vmap(lambda key: sample_episode(key, dataset, spec))(keys)
 
 
-def _sample_episode(
-  key: jax.Array, dataset: Dataset, spec: EpisodeSpec
+def sample_episode(
+  key: jax.Array,
+  dataset: Dataset,
+  spec: EpisodeSpec,
+  set_length: jax.Array | None = None,
 ) -> Episodes:
+  """Draws one episode: the leaves of `Episodes` without their B axis.
+
+  The protocol is that of Bartunov & Vetrov 2016, section 5: the number of
+  classes is uniform on 1..C, each object's class uniform among them. The key
+  is consumed.
+
+  Args:
+    key: consumed.
+    dataset: what is drawn from.
+    spec: the episode.
+    set_length: int32 [], may be traced. The episode is then a row of sets of
+      so many objects, the last one cut short, and no two share a class. None
+      for one set of all objects.
+
+  Raises:
+    InputError: the data set cannot provide such episodes.
+  """
   T, C = spec.length, spec.max_classes
+  sets = 1 if set_length is None else T  # at most
+  spec.check(dataset, sets)
   count_key, class_key, member_key, exemplar_key, image_key = jax.random.split(
     key, 5
   )
-  num_classes = jax.random.randint(count_key, (), 1, C + 1)
-  classes = sample_distinct(class_key, spec._num_classes(dataset), C)
-  member = jax.random.randint(member_key, (T,), 0, num_classes)
+  place = jnp.arange(T)
+  which = place // (T if set_length is None else set_length)
+  num_classes = jax.random.randint(count_key, (sets,), 1, C + 1)
+  classes = sample_distinct(class_key, spec._num_classes(dataset), sets * C)
+  member = C * which + jax.random.randint(
+    member_key, (T,), 0, num_classes[which]
+  )
   labels = classes[member]
   class_ids, views = augment.split_view(labels, spec.dihedral)
   sizes = dataset.class_size(class_ids)
@@ -173,7 +202,7 @@ def _sample_episode(
     # of its class.
     own_size = dataset.class_size(augment.split_view(classes, spec.dihedral)[0])
     shuffled = jax.vmap(lambda key, size: sample_distinct(key, size, T))(
-      jax.random.split(exemplar_key, C), own_size
+      jax.random.split(exemplar_key, sets * C), own_size
     )
     same = member[:, None] == member[None, :]
     nth = jnp.tril(same, -1).sum(1)
@@ -181,11 +210,13 @@ def _sample_episode(
 
   def draw(key, class_id, view, exemplar):
     image = dataset.image(class_id, exemplar)
-    return augment.augment(key, image, view, spec.dilation, spec.affine)
+    return augment.augment(
+      key, image, view, spec.dilation, spec.shift, spec.affine
+    )
 
   image_keys = jax.random.split(image_key, T)
   images = jax.vmap(draw)(image_keys, class_ids, views, exemplars)
-  return Episodes(images, labels)
+  return Episodes(images, labels, jnp.diff(which, prepend=-1) > 0)
 
 
 @struct.dataclass

@@ -86,9 +86,10 @@ def _score(
   predictive, bound = jax.lax.map(
     one_order, (jnp.arange(T), jax.random.split(order_key, T))
   )
+  # [K, factors]: those of a model whose likelihood factorises are independent.
   joint, joint_bound = weigh('joint_log_weights', x, joint_key)
   return Likelihood(
-    predictive.mean(0), bound.mean(0), joint / T, joint_bound / T
+    predictive.mean(0), bound.mean(0), joint.sum() / T, joint_bound.sum() / T
   )
 
 

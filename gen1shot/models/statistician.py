@@ -15,12 +15,22 @@ from flax import struct
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, kl, observation
 from gen1shot.errors import InputError
+from gen1shot.nn import latents
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
 from gen1shot.nn.sets import masked_mean, prefix_means
 
 # q(c | set) starts narrower than p(c), so that the context carries a signal
 # from the first step on; at equal width the other networks learn to ignore it.
 _START_LOGVAR = -3.0
+
+
+@struct.dataclass
+class Encoded:
+  """What the networks of q see of an episode; every prefix in one pass."""
+
+  h: jax.Array  # [T, F] features of the objects
+  before: DiagGaussian  # [T, D] q(c | x_<t), the prior of position t
+  upto: DiagGaussian  # [T, D] q(c | x_<=t)
 
 
 @struct.dataclass
@@ -89,13 +99,11 @@ class Statistician(nn.Module):
     # q(c | D) and KL(q(c | D) || p(c))
     q_c = self._context(*masked_mean(h, pooled))
     kl_context = kl(q_c, self._context_prior()).sum(-1)
-    c = q_c.sample(self.make_rng('sample'), (1,))
+    c = q_c.sample(self._key(), (1,))
     # sum_l KL(q(z_l | z_l+1, x, c) || p(z_l | z_l+1, c)), top layer first
-    zs, kl_local = (), jnp.zeros(len(x))
-    for prior, posterior in zip(self.priors, self.posteriors, strict=True):
-      q = _gaussian(posterior, h, c, *zs[-1:])
-      kl_local += kl(q, _gaussian(prior, c, *zs[-1:])).sum(-1)
-      zs = (*zs, q.sample(self.make_rng('sample')))
+    zs, kl_local = latents.sample_with_kl(
+      self.posteriors, (h, c), self.priors, (c,), self._key
+    )
     # E log p(x | z_1..z_L, c)
     log_likelihood = self._log_likelihood(x, c, zs)
     if mask is not None:
@@ -116,19 +124,21 @@ class Statistician(nn.Module):
     Returns:
       [K, T].
     """
-    latents = self.sample_posterior(x, num_samples)
-    return self.log_p(x, latents) - self.log_q(x, latents)
+    encoded = self.encode(x)
+    drawn = self.sample_posterior(encoded, num_samples)
+    return self.log_p(x, encoded, drawn) - self.log_q(encoded, drawn)
 
   def joint_log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
-    """log importance weights of log p(x_1..x_T): [T, *shape] -> [K]."""
+    """log importance weights of log p(x_1..x_T): [T, *shape] -> [K, 1]."""
     h = self.encoder(x)
     q_c = self._context(*masked_mean(h))
-    c = q_c.sample(self.make_rng('sample'), (num_samples,))  # [K, D]
-    zs = self._sample_local(h, c[:, None])
-    latents = Latents(c[:, None], zs)
-    local = self._log_p_local(x, latents) - self._log_q_local(h, latents)
+    c = q_c.sample(self._key(), (num_samples,))  # [K, D]
+    objects_c = c[:, None]
+    zs = latents.sample(self.posteriors, self._key, h, objects_c)
+    local = self._log_p_local(x, Latents(objects_c, zs))
+    local -= latents.log_prob(self.posteriors, zs, h, objects_c)
     prior = self._context_prior().log_prob(c) - q_c.log_prob(c)
-    return local.sum(-1) + prior.sum(-1)
+    return local.sum(-1, keepdims=True) + prior.sum(-1, keepdims=True)
 
   def predict(
     self,
@@ -147,12 +157,8 @@ class Statistician(nn.Module):
       [S, *shape].
     """
     q_c = self.embed(support, mask)
-    c = q_c.sample(self.make_rng('sample'), (num_samples,))
-    zs = ()
-    for prior in self.priors:
-      p = _gaussian(prior, c, *zs[-1:])
-      zs = (*zs, p.sample(self.make_rng('sample')))
-    return self._likelihood(c, zs).mean
+    c = q_c.sample(self._key(), (num_samples,))
+    return self._likelihood(c, latents.sample(self.priors, self._key, c)).mean
 
   def embed(
     self, support: jax.Array, mask: jax.Array | None = None
@@ -162,25 +168,50 @@ class Statistician(nn.Module):
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
 
-  def sample_posterior(self, x: jax.Array, num_samples: int) -> Latents:
+  def encode(self, x: jax.Array, starts: jax.Array | None = None) -> Encoded:
+    """What follows from x alone, so that it is computed once.
+
+    Args:
+      x: objects [T, *shape].
+      starts: boolean [T], True where a set begins, if x is several sets one
+        after another; None for one set.
+    """
+    h = self.encoder(x)
+    upto = self._context(*prefix_means(h, starts))
+    first = jnp.arange(len(x)) == 0
+    if starts is not None:
+      first |= starts
+    # What is known before t is what was known up to t - 1, or the prior.
+    before = jax.tree.map(
+      lambda prior, leaf: jnp.where(
+        first[:, None], prior, jnp.roll(leaf, 1, axis=0)
+      ),
+      self._context_prior(),
+      upto,
+    )
+    return Encoded(h, before, upto)
+
+  def sample_posterior(self, encoded: Encoded, num_samples: int) -> Latents:
     """Draws c ~ q(c | x_<=t) and z ~ q(z | x_t, c) for every t."""
-    h = self.encoder(x)
-    _, q_c = self._prefix_contexts(h)
-    c = q_c.sample(self.make_rng('sample'), (num_samples,))
-    return Latents(c, self._sample_local(h, c))
+    c = encoded.upto.sample(self._key(), (num_samples,))
+    return Latents(c, latents.sample(self.posteriors, self._key, encoded.h, c))
 
-  def log_p(self, x: jax.Array, latents: Latents) -> jax.Array:
+  def log_p(self, x: jax.Array, encoded: Encoded, drawn: Latents) -> jax.Array:
     """log p(x_t | z, c) p(z | c) q(c | x_<t): [K, T]."""
-    p_c, _ = self._prefix_contexts(self.encoder(x))
-    return p_c.log_prob(latents.c).sum(-1) + self._log_p_local(x, latents)
+    prior = encoded.before.log_prob(drawn.c).sum(-1)
+    return prior + self._log_p_local(x, drawn)
 
-  def log_q(self, x: jax.Array, latents: Latents) -> jax.Array:
+  def log_q(self, encoded: Encoded, drawn: Latents) -> jax.Array:
     """log q(z | x_t, c) q(c | x_<=t): [K, T]."""
-    h = self.encoder(x)
-    _, q_c = self._prefix_contexts(h)
-    return q_c.log_prob(latents.c).sum(-1) + self._log_q_local(h, latents)
+    proposal = encoded.upto.log_prob(drawn.c).sum(-1)
+    return proposal + latents.log_prob(
+      self.posteriors, drawn.z, encoded.h, drawn.c
+    )
 
   # Pieces.
+
+  def _key(self) -> jax.Array:
+    return self.make_rng('sample')
 
   def _keep_some(self, T: int, mask: jax.Array | None) -> jax.Array:
     """Sample dropout: a random subset, of a uniform size, that is pooled."""
@@ -205,47 +236,10 @@ class Statistician(nn.Module):
       jnp.where(count[..., None] > 0, parameters, 0.0)
     )
 
-  def _prefix_contexts(self, h: jax.Array) -> tuple[DiagGaussian, DiagGaussian]:
-    """q(c | x_<t) and q(c | x_<=t) for every t, from features [T, F]."""
-    q_c = self._context(*prefix_means(h))
-    before, upto = (slice(None, -1), slice(1, None))
-    return (
-      jax.tree.map(lambda leaf: leaf[before], q_c),
-      jax.tree.map(lambda leaf: leaf[upto], q_c),
-    )
-
-  def _sample_local(self, h: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
-    """z_L..z_1 ~ q(z | x, c), from features [T, F] and c [K, T or 1, D]."""
-    zs = ()
-    for posterior in self.posteriors:
-      q = _gaussian(posterior, h, c, *zs[-1:])
-      zs = (*zs, q.sample(self.make_rng('sample')))
-    return zs
-
-  def _log_q_local(self, h: jax.Array, latents: Latents) -> jax.Array:
-    """log q(z | x, c): [K, T]."""
-    c, zs = latents.c, latents.z
-    return sum(
-      (
-        _gaussian(posterior, h, c, *zs[max(l - 1, 0) : l]).log_prob(z).sum(-1)
-        for l, (posterior, z) in enumerate(
-          zip(self.posteriors, zs, strict=True)
-        )
-      ),
-      start=jnp.zeros(()),
-    )
-
-  def _log_p_local(self, x: jax.Array, latents: Latents) -> jax.Array:
+  def _log_p_local(self, x: jax.Array, drawn: Latents) -> jax.Array:
     """log p(x | z, c) p(z | c): [K, T]."""
-    c, zs = latents.c, latents.z
-    log_prior = sum(
-      (
-        _gaussian(prior, c, *zs[max(l - 1, 0) : l]).log_prob(z).sum(-1)
-        for l, (prior, z) in enumerate(zip(self.priors, zs, strict=True))
-      ),
-      start=jnp.zeros(()),
-    )
-    return log_prior + self._log_likelihood(x, c, zs)
+    prior = latents.log_prob(self.priors, drawn.z, drawn.c)
+    return prior + self._log_likelihood(x, drawn.c, drawn.z)
 
   def _likelihood(self, c: jax.Array, zs: tuple[jax.Array, ...]):
     """p(x | z_1..z_L, c); every layer has a skip connection to the decoder."""
@@ -256,7 +250,3 @@ class Statistician(nn.Module):
   ) -> jax.Array:
     event = tuple(range(-len(self.observation_shape), 0))
     return self._likelihood(c, zs).log_prob(x).sum(event)
-
-
-def _gaussian(network: nn.Module, *inputs: jax.Array) -> DiagGaussian:
-  return DiagGaussian.from_parameters(network(*inputs))

@@ -1,9 +1,10 @@
 """Encoders of images to feature vectors and decoders back.
 
-Three families behind three constructors: `conv`, the published convolutions of
-the neural statistician; `mixer`, matrix products only (patches and mixer
-blocks, Tolstikhin et al. 2021), the faster one where convolutions are slow;
-`dense`, residual MLPs on the flat array, for objects of any shape.
+Four families behind three constructors: `conv`, the published convolutions of
+the neural statistician; `residual`, those of generative matching networks;
+`mixer`, matrix products only (patches and mixer blocks, Tolstikhin et al. 2021),
+the faster one where convolutions are slow; `dense`, residual MLPs on the flat
+array, for objects of any shape.
 
 Encoders map [..., *shape] to [..., features], heads and decoders several
 vectors [..., D_i] to one, or to [..., *shape[:-1], outputs]; any leading axes.
@@ -16,9 +17,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gen1shot.errors import InputError, check_choice
+from gen1shot.nn import residual
 from gen1shot.nn.dense import MLP, join, small_init
 
-NETS = ('conv', 'dense', 'mixer')
+NETS = ('conv', 'dense', 'mixer', 'residual')
 PATCH = 7  # pixels, of the mixer
 
 
@@ -28,7 +30,7 @@ def image_encoder(
   """The encoder of a family: [..., *shape] -> [..., features].
 
   `width` counts channels (of the first stage, for `conv`), `depth` blocks
-  (for `conv` it is fixed by the publication).
+  (for `conv` it is fixed by the publication, for `residual` both are).
 
   Raises:
     InputError: unknown family, or a shape that the family cannot take.
@@ -39,20 +41,37 @@ def image_encoder(
   if nets == 'mixer':
     _check_divides(num_tokens(shape), features)
     return MixerEncoder(width, depth, features)
+  if nets == 'residual':
+    if features != residual.FEATURES:
+      raise InputError(
+        f'nets=residual has features {residual.FEATURES}; got {features}'
+      )
+    return residual.ResidualEncoder()
   return DenseEncoder(width, depth, features, len(shape))
 
 
 def image_decoder(
-  nets: str, shape: tuple[int, ...], width: int, depth: int, outputs: int
+  nets: str,
+  shape: tuple[int, ...],
+  width: int,
+  depth: int,
+  outputs: int,
+  dynamic: bool = False,
 ) -> nn.Module:
   """The decoder of a family: [..., D] -> [..., *shape[:-1], outputs].
+
+  With `dynamic` its last input predicts factors of its filters (`residual`).
 
   Raises:
     InputError: unknown family, or a shape that the family cannot give.
   """
   _check(nets, shape)
+  if dynamic and nets != 'residual':
+    raise InputError(f'decoder=dynamic goes with nets=residual; got {nets}')
   if nets == 'conv':
     return ConvDecoder(width, outputs)
+  if nets == 'residual':
+    return residual.ResidualDecoder(outputs, dynamic)
   if nets == 'mixer':
     return MixerDecoder(shape, width, depth, outputs)
   return DenseDecoder(shape, width, depth, outputs)
@@ -92,8 +111,8 @@ def _check_divides(tokens: int, size: int) -> None:
 
 def _check(nets: str, shape: tuple[int, ...]) -> None:
   check_choice('nets', nets, NETS)
-  if nets == 'conv' and shape[:-1] != (28, 28):
-    raise InputError(f'nets=conv takes images of 28x28 pixels; got {shape}')
+  if nets in ('conv', 'residual') and shape[:-1] != (28, 28):
+    raise InputError(f'nets={nets} takes images of 28x28 pixels; got {shape}')
   if nets == 'mixer' and (
     len(shape) != 3 or shape[0] % PATCH or shape[1] % PATCH
   ):
@@ -186,16 +205,19 @@ class TokenMixer(nn.Module):
     x = nn.Dense(self.width)(x)
     for _ in range(self.depth):
       x = MixerBlock()(x)
-    x = nn.Dense(self.features // self.tokens)(x)
+    own = self.features // self.tokens
+    x = nn.Dense(own)(x)
     # [..., tokens, 2 d] -> [..., 2, tokens, d]: halving the vector, as for
     # means and log variances, halves what every token gives.
-    x = x.reshape(*x.shape[:-1], self.parts, -1).swapaxes(-2, -3)
+    x = x.reshape(*x.shape[:-1], self.parts, own // self.parts)
+    x = x.swapaxes(-2, -3)
     return flatten(x, 3)
 
   def _to_tokens(self, x: jax.Array) -> jax.Array:
     if x.shape[-1] < self.tokens:
       return x[..., None, :]
-    return x.reshape(*x.shape[:-1], self.tokens, -1)
+    size = x.shape[-1] // self.tokens
+    return x.reshape(*x.shape[:-1], self.tokens, size)
 
 
 class MixerDecoder(nn.Module):

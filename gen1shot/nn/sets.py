@@ -1,39 +1,126 @@
-"""Pooling over the objects of a set, and over all its prefixes at once.
+"""What is known of a set: means of its objects, and matching against them.
 
-Shapes: T objects, F features. A mask is boolean [T], True where an object
-counts; None means that all do.
+Shapes: T objects, F features, M objects in a memory, D the match space. A mask
+is boolean [T], True where an object counts; None means that all do. `starts` is
+boolean [T], True where a set begins, if several sets lie one after another;
+None stands for one set. The first object always begins one.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from gen1shot.errors import check_choice
+
+MATCHING = ('cosine', 'dot', 'average')
 
 
 def masked_mean(
   features: jax.Array, mask: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
   """Mean over the objects of a set: ([F], count []); an empty set gives 0."""
-  means, counts = prefix_means(features, mask)
-  return means[-1], counts[-1]
+  weights = jnp.ones(len(features)) if mask is None else mask.astype(float)
+  # Where, not a product: a masked NaN must not spread.
+  kept = jnp.where(weights[:, None] > 0, features, 0.0)
+  count = weights.sum()
+  return kept.sum(0) / jnp.maximum(count, 1.0), count
+
+
+def same_set(T: int, starts: jax.Array | None) -> jax.Array:
+  """Which pairs of objects belong to one set: boolean [T, T]."""
+  if starts is None:
+    return jnp.ones((T, T), bool)
+  number = jnp.cumsum(starts.at[0].set(True))
+  return number[:, None] == number[None, :]
 
 
 def prefix_means(
-  features: jax.Array, mask: jax.Array | None = None
+  features: jax.Array, starts: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
-  """Means over x_<t for t = 0..T in one pass.
+  """Means over x_<=t for every t, in one pass.
 
   Args:
     features: [T, F].
-    mask: boolean [T] or None.
+    starts: boolean [T] or None.
 
   Returns:
-    Means [T + 1, F] and counts float32 [T + 1]; row t has seen the t objects
-    before position t, and an empty prefix has mean 0.
+    Means [T, F] and counts float32 [T]: of the objects of t's own set up to
+    and with t.
   """
-  T = features.shape[0]
-  weights = jnp.ones(T) if mask is None else mask.astype(features.dtype)
-  # Where, not a product: a masked NaN must not spread.
-  kept = jnp.where(weights[:, None] > 0, features, 0.0)
-  # One product with a triangle of ones: row t sums the objects before t.
-  before = jnp.tri(T + 1, T, -1, dtype=features.dtype)
-  counts = before @ weights
-  return (before @ kept) / jnp.maximum(counts, 1.0)[:, None], counts
+  # One product with a triangle of ones: row t sums the objects up to t.
+  upto = jnp.tril(same_set(len(features), starts)).astype(features.dtype)
+  counts = upto.sum(1)
+  return (upto @ features) / counts[:, None], counts
+
+
+@struct.dataclass
+class Memory:
+  """Objects that can be matched."""
+
+  values: jax.Array  # [M, F]
+  keys: jax.Array  # [M, D]
+
+
+class Matching(nn.Module):
+  """Reads a memory by attention, in several passes of a recurrent controller.
+
+  Bartunov & Vetrov 2016, section 4.1, the full context embedding: in each pass
+  the state asks, the answer is an average of values, and a GRU takes it in.
+
+  `kind` is the similarity of question and key, cosine or dot product, scaled by
+  a temperature that the state sets; or average, for equal weights.
+  """
+
+  size: int  # of the state, and D
+  passes: int
+  kind: str = 'cosine'
+
+  @nn.compact
+  def __call__(
+    self,
+    memory: Memory,
+    visible: jax.Array,
+    ask: Callable[[jax.Array], jax.Array],
+  ) -> tuple[jax.Array, jax.Array]:
+    """Answers [..., F] and states [..., size] after the last pass.
+
+    Args:
+      memory: of M objects.
+      visible: boolean [..., M]; where it is all False the answer is 0.
+      ask: state [..., size] -> question [..., D].
+    """
+    check_choice('matching', self.kind, MATCHING)
+    controller = nn.GRUCell(self.size, name='controller')
+    temperature = nn.Dense(1, name='temperature')
+    start = self.param('start', nn.initializers.normal(0.1), (self.size,))
+    state = jnp.broadcast_to(start, (*visible.shape[:-1], self.size))
+    for _ in range(self.passes):
+      if self.kind == 'average':
+        scores = jnp.zeros(())
+      else:
+        scores = self._similarity(ask(state), memory.keys)
+        scores *= nn.softplus(temperature(state))
+      answer = _masked_softmax(scores, visible) @ memory.values
+      state = jnp.broadcast_to(state, (*answer.shape[:-1], self.size))
+      state, _ = controller(state, answer)
+    return answer, state
+
+  def _similarity(self, question: jax.Array, keys: jax.Array) -> jax.Array:
+    if self.kind == 'cosine':
+      question, keys = _unit(question), _unit(keys)
+    return question @ keys.T
+
+
+def _unit(x: jax.Array) -> jax.Array:
+  return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
+
+
+def _masked_softmax(scores: jax.Array, visible: jax.Array) -> jax.Array:
+  """Softmax over the visible; zeros where nothing is."""
+  scores = jnp.where(visible, scores, -jnp.inf)
+  highest = scores.max(-1, keepdims=True)
+  exps = jnp.exp(scores - jnp.where(jnp.isfinite(highest), highest, 0.0))
+  return exps / jnp.maximum(exps.sum(-1, keepdims=True), 1e-30)

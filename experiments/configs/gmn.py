@@ -1,0 +1,31 @@
+"""Training of the generative matching network."""
+
+from gen1shot.config import Config
+
+# The published protocol: 20 episodes of 10 objects of up to 2 classes, for 250
+# epochs of 121 updates at each of three learning rates, here a cosine decay.
+_PUBLISHED = {
+  'batch_size': 20,
+  'episode_length': 10,
+  'max_classes': 2,
+  'learning_rate': 1e-3,
+  'steps': 90_750,
+  'eval_every': 5_000,
+}
+
+CONFIGS = {
+  'small': Config(
+    model='gmn', preset='small', batch_size=10, episode_length=10
+  ),
+  'conv': Config(model='gmn', preset='conv', **_PUBLISHED),
+  'fc': Config(model='gmn', preset='fc', **_PUBLISHED),
+}
+
+VARIANTS = {
+  ('small', 'omniglot'): {
+    'dihedral': True,
+    'shift': True,
+    'steps': 20_000,
+    'eval_every': 1_000,
+  },
+}

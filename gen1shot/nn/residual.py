@@ -1,0 +1,114 @@
+"""The residual convolutions of generative matching networks, for 28x28 images.
+
+Three sections: 28x28 -> 13x13x16 -> 6x6x32 -> 3x3x32 and back (Bartunov &
+Vetrov 2016; sizes of the code published with it). A section halves the image
+and has one residual block of two 3x3 convolutions; every convolution has PReLU.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gen1shot.nn.dense import join
+
+# Channels and kernel of each convolution of stride 2, and of its mirror images.
+ENCODER = ((16, 4), (32, 3), (32, 2))
+DECODER = ((32, 2), (16, 3), (16, 4))
+FEATURES = 3 * 3 * 32
+
+
+class ResidualEncoder(nn.Module):
+  """Images [..., 28, 28, C] -> [..., 288]."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    for channels, kernel in ENCODER:
+      x = nn.Conv(channels, (kernel, kernel), 2, 'VALID')(x)
+      x = _residual(nn.PReLU()(x), None)
+    return x.reshape(*x.shape[:-3], FEATURES)
+
+
+class ResidualDecoder(nn.Module):
+  """Vectors [..., D_i] -> [..., 28, 28, outputs], the mirror of the encoder.
+
+  With `dynamic`, the last vector also predicts factors of the filters of its
+  own convolutions: filter (i, o) is that of the network times a_i b_o, where a
+  and b are linear in the vector. Scaling channels before and after a shared
+  convolution is the same as convolving every image with its own filters, and
+  costs next to nothing.
+  """
+
+  outputs: int
+  dynamic: bool = False
+
+  @nn.compact
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    v = join(*inputs)
+    factors = inputs[-1] if self.dynamic else None
+    x = nn.PReLU()(nn.Dense(FEATURES)(v)).reshape(*v.shape[:-1], 3, 3, 32)
+    for channels, kernel in DECODER:
+      x = _residual(x, factors)
+      x = nn.PReLU()(TransposedConv(channels, kernel)(x))
+    return nn.Conv(self.outputs, (1, 1))(x)
+
+
+class TransposedConv(nn.Module):
+  """Transposed convolution of stride 2, VALID: H -> 2 H + kernel - 2.
+
+  Computed as a convolution of stride 1 whose outputs are the four pixels of
+  each 2x2 block, which spares the zeros between the inputs; same numbers.
+  """
+
+  features: int
+  kernel: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    *lead, height, width, channels = x.shape
+    k = self.kernel
+    weights = self.param(
+      'kernel',
+      nn.initializers.lecun_normal(),
+      (k, k, channels, self.features),
+    )
+    bias = self.param('bias', nn.initializers.zeros, (self.features,))
+    taps = -(-k // 2)  # inputs that reach a pixel, along an axis
+    odd = 2 * taps - k
+    weights = jnp.pad(weights, ((0, odd), (0, odd), (0, 0), (0, 0)))
+    # Pixel 2 j + a sums kernel 2 d + a at input j - d: flip d into a
+    # convolution, and put a among the outputs.
+    weights = weights.reshape(taps, 2, taps, 2, channels, self.features)
+    weights = weights[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    weights = weights.reshape(taps, taps, channels, 4 * self.features)
+    flat = x.reshape(-1, height, width, channels)
+    blocks = jax.lax.conv_general_dilated(
+      flat,
+      weights,
+      (1, 1),
+      [(taps - 1, taps - 1)] * 2,
+      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+    )
+    rows, columns = blocks.shape[1:3]
+    blocks = blocks.reshape(-1, rows, columns, 2, 2, self.features)
+    y = blocks.swapaxes(2, 3).reshape(
+      *lead, 2 * rows, 2 * columns, self.features
+    )
+    return y[..., : 2 * rows - odd, : 2 * columns - odd, :] + bias
+
+
+def _residual(x: jax.Array, factors: jax.Array | None) -> jax.Array:
+  y = nn.PReLU()(_conv(x, factors))
+  return nn.PReLU()(x + _conv(y, factors))
+
+
+def _conv(x: jax.Array, factors: jax.Array | None) -> jax.Array:
+  """A 3x3 convolution, its filters multiplied by predicted factors if any."""
+  channels = x.shape[-1]
+  conv = nn.Conv(channels, (3, 3))
+  if factors is None:
+    return conv(x)
+  predicted = 1.0 + nn.Dense(2 * channels, kernel_init=nn.initializers.zeros)(
+    factors
+  )
+  before, after = jnp.split(predicted[..., None, None, :], 2, axis=-1)
+  return after * conv(before * x)
