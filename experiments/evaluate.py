@@ -4,20 +4,31 @@
 
 likelihood: predictive log p(x_t | x_<t) at every position, and the joint
 figure, with K samples and beside them the one-sample bounds. classification:
-5- and 20-way, 1- and 5-shot. Each writes results/<task>.json to the workdir.
+5- and 20-way, 1- and 5-shot. activity: active units of the posterior. Each writes results/<task>.json to the workdir.
+
+  python experiments/evaluate.py --workdir=runs/gmn,runs/vae --tasks=table
+
+table: the models of several workdirs side by side, for 1 to 4 classes in an
+episode, with and without replacement; written to the first workdir.
 """
 
 import pathlib
 
 import reports
 from absl import flags
+from comparison import comparison_report
 
 from gen1shot import commandline, compilation, runs
+from gen1shot.data.episodes import Dataset
 from gen1shot.errors import check_choice
 
+TABLE = 'table'
+
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
-flags.DEFINE_list('tasks', list(reports.TASKS), 'what to evaluate')
+flags.DEFINE_list('workdir', None, 'of the training, or of several')
+flags.DEFINE_list(
+  'tasks', list(reports.TASKS), f'some of {", ".join((*reports.TASKS, TABLE))}'
+)
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('seed', 0, 'of the episodes and the noise', lower_bound=0)
@@ -40,14 +51,25 @@ flags.mark_flag_as_required('workdir')
 def main() -> None:
   compilation.enable_cache()
   for task in FLAGS.tasks:
-    check_choice('task', task, reports.TASKS)
-  folder = pathlib.Path(FLAGS.workdir).expanduser()
-  trained = runs.load_run(folder)
-  dataset = getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
+    check_choice('task', task, (*reports.TASKS, TABLE))
+  folders = [pathlib.Path(name).expanduser() for name in FLAGS.workdir]
+  loaded = {folder: load(folder) for folder in folders}
   for task in FLAGS.tasks:
-    reports.TASKS[task](trained, dataset, FLAGS).publish(
-      folder / 'results' / f'{task}.json'
-    )
+    if task == TABLE:
+      publish(comparison_report(loaded, FLAGS), folders[0], task)
+    else:
+      for folder, (trained, dataset) in loaded.items():
+        publish(reports.TASKS[task](trained, dataset, FLAGS), folder, task)
+
+
+def load(folder: pathlib.Path) -> tuple[runs.Trained, Dataset]:
+  """What the run in a workdir has learned, and the data to evaluate it on."""
+  trained = runs.load_run(folder)
+  return trained, getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
+
+
+def publish(report: reports.Report, folder: pathlib.Path, task: str) -> None:
+  report.publish(folder / 'results' / f'{task}.json')
 
 
 if __name__ == '__main__':

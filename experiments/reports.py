@@ -12,9 +12,12 @@ from absl import flags
 from gen1shot import workdir
 from gen1shot.data.episodes import Dataset, EpisodeSpec
 from gen1shot.evaluation import classification, likelihood
+from gen1shot.evaluation.activity import active_units
 from gen1shot.evaluation.likelihood import Figure
 from gen1shot.progress import device_name, say
 from gen1shot.runs import Trained
+
+ACTIVITY_OBJECTS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +115,23 @@ def classification_report(
   return Report(protocol, rows)
 
 
+def activity_report(
+  trained: Trained, dataset: Dataset, FLAGS: flags.FlagValues
+) -> Report:
+  """Units of the posterior of one object, and how many of them are active."""
+  active = active_units(
+    trained.module,
+    trained.params,
+    dataset,
+    ACTIVITY_OBJECTS,
+    jax.random.key(FLAGS.seed),
+  )
+  protocol = _protocol(trained, FLAGS) | {'objects': ACTIVITY_OBJECTS}
+  return Report(protocol, [{'units': len(active), 'active': int(active.sum())}])
+
+
 TASKS: dict[str, Callable[..., Report]] = {
   'likelihood': likelihood_report,
   'classification': classification_report,
+  'activity': activity_report,
 }

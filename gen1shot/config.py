@@ -51,6 +51,9 @@ class Config:
     'objective=iwae: steps over which sets grow from 1 object to T; until then '
     'an episode is a row of such sets',
   )
+  classes_warmup: int = _option(
+    0, 'steps over which the classes of an episode grow from 1 to 1..C'
+  )
   # How: Adam, linear warm-up, cosine decay to 0 at the last step.
   steps: int = _option(2000, 'optimiser steps of the whole run')
   seed: int = _option(0, 'of initialisation, episodes and noise')
@@ -87,6 +90,7 @@ class Config:
     for name in (
       'kl_warmup',
       'length_warmup',
+      'classes_warmup',
       'warmup_steps',
       'seed',
       'split_seed',

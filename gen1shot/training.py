@@ -11,7 +11,7 @@ from flax import struct
 
 from gen1shot.bounds import Params
 from gen1shot.config import Config
-from gen1shot.curriculum import set_length
+from gen1shot.curriculum import stage
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episode
 from gen1shot.objectives import Metrics, objective
 
@@ -125,9 +125,11 @@ def _batch_objective(
 
   def one(key: jax.Array):
     episode_key, noise_key = jax.random.split(key)
-    length = set_length(config, step)
-    episode = sample_episode(episode_key, dataset, spec, length)
-    starts = None if length is None else episode.starts
+    now = stage(config, step)
+    episode = sample_episode(
+      episode_key, dataset, spec, now.set_length, now.max_classes
+    )
+    starts = None if now.set_length is None else episode.starts
     bound, metrics = objective(
       module, config, params, episode.images, noise_key, step, starts
     )

@@ -21,7 +21,13 @@ class Entry:
 
 
 # Bartunov & Vetrov 2016: z 50, psi 288, controllers and match space 200.
-_PUBLISHED_GMN = {'features': 288, 'z_dim': 50}
+_PUBLISHED_GMN = {
+  'features': 288,
+  'hidden': 200,
+  'mlp_depth': 1,
+  'z_dim': 50,
+  'layers': 1,
+}
 
 ZOO = {
   'statistician': Entry(
@@ -44,8 +50,13 @@ ZOO = {
     GenerativeMatchingNetwork,
     {
       'small': {},
-      'conv': {'nets': 'residual', **_PUBLISHED_GMN},
-      'fc': {'nets': 'dense', 'width': 200, **_PUBLISHED_GMN},
+      'conv': {'nets': 'residual', 'match_size': 200, **_PUBLISHED_GMN},
+      'fc': {
+        'nets': 'dense',
+        'width': 200,
+        'match_size': 200,
+        **_PUBLISHED_GMN,
+      },
     },
   ),
   'vae': Entry(
@@ -53,13 +64,7 @@ ZOO = {
     {
       'small': {},
       # The nets of the published GMN without its memory: its baseline.
-      'conv': {
-        'nets': 'residual',
-        'hidden': 200,
-        'mlp_depth': 1,
-        'layers': 1,
-        **_PUBLISHED_GMN,
-      },
+      'conv': {'nets': 'residual', **_PUBLISHED_GMN},
     },
   ),
 }

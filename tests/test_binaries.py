@@ -225,6 +225,34 @@ def test_evaluation_prints_its_tables(trained, evaluated):
   assert 'predictive' in output
 
 
+def test_the_table_puts_models_side_by_side(trained, tmp_path):
+  workdir, _ = trained
+  shutil.copytree(workdir, tmp_path / 'copy')
+  output = run(
+    'evaluate',
+    f'--workdir={workdir},{tmp_path / "copy"}',
+    '--tasks=table',
+    '--num_samples=2',
+    '--episodes=2',
+    '--length=5',
+  )
+  assert f'written: {workdir}/results/table.json' in output
+  table = json.loads((workdir / 'results' / 'table.json').read_text())
+  protocols = [
+    (row['replacement'], row['C_test'], row['workdir']) for row in table['rows']
+  ]
+  assert protocols == [
+    (replacement, classes, name)
+    for replacement in (False, True)
+    for classes in (1, 2, 3, 4)
+    for name in (workdir.name, 'copy')
+  ]
+  for row in table['rows']:
+    figures = [row[name] for name in ('1st', '2nd', '3rd', '4th', '5th')]
+    assert all(figure['mean'] < 0 for figure in figures)
+    assert '10th' not in row
+
+
 @pytest.mark.parametrize('shots', [2, 0])
 def test_sample_draws_concepts_of_the_data_set(trained, tmp_path, shots):
   out = tmp_path / 'sheet.png'

@@ -10,8 +10,8 @@ import tiny
 
 from gen1shot import training, zoo
 from gen1shot.config import Config
-from gen1shot.curriculum import set_length
-from gen1shot.data.episodes import ImageClasses
+from gen1shot.curriculum import stage
+from gen1shot.data.episodes import EpisodeSpec, ImageClasses, sample_episode
 from gen1shot.errors import InputError
 
 CONFIG = Config(
@@ -26,14 +26,37 @@ SHAPE = (2, 2, 1)
 
 
 def test_sets_grow_in_stages_of_equal_length():
-  lengths = jax.vmap(lambda step: set_length(CONFIG, step))(jnp.arange(12))
-  np.testing.assert_array_equal(lengths, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4])
+  stages = jax.vmap(lambda step: stage(CONFIG, step))(jnp.arange(12))
+  assert stages.max_classes is None
+  np.testing.assert_array_equal(
+    stages.set_length, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
+  )
 
 
 def test_without_a_warmup_or_a_step_sets_are_whole():
   whole = dataclasses.replace(CONFIG, length_warmup=0)
-  assert set_length(whole, jnp.int32(3)) is None
-  assert set_length(CONFIG, None) is None
+  assert stage(whole, jnp.int32(3)).set_length is None
+  assert stage(CONFIG, None).set_length is None
+
+
+def test_classes_grow_too(key):
+  config = dataclasses.replace(CONFIG, max_classes=3, classes_warmup=4)
+  stages = jax.vmap(lambda step: stage(config, step))(jnp.arange(6))
+  np.testing.assert_array_equal(stages.max_classes, [1, 1, 2, 2, 3, 3])
+  dataset = ImageClasses.stack([np.zeros((40, 1, 1, 1), np.uint8)] * 9)
+  spec = EpisodeSpec(1, 40, max_classes=3)
+  draw = jax.jit(
+    jax.vmap(
+      lambda key, most: (
+        sample_episode(key, dataset, spec, max_classes=most).labels
+      ),
+      (0, None),
+    )
+  )
+  for most in (1, 2, 3):
+    labels = draw(jax.random.split(key, 300), jnp.int32(most))
+    counts = [len(np.unique(row)) for row in labels]
+    assert set(counts) == set(range(1, most + 1))
 
 
 def test_the_joint_bound_takes_one_set():

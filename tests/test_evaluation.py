@@ -10,7 +10,7 @@ from PIL import Image
 from gen1shot import plotting
 from gen1shot.data.episodes import EpisodeSpec, ImageClasses
 from gen1shot.distributions import DiagGaussian
-from gen1shot.evaluation import classification, generation, likelihood
+from gen1shot.evaluation import activity, classification, generation, likelihood
 from gen1shot.evaluation.likelihood import Figure, Likelihood
 
 T = 4
@@ -35,7 +35,7 @@ class Fake(nn.Module):
     return self._noisy(near + 10.0 * jnp.arange(len(x)), num_samples)
 
   def joint_log_weights(self, x, num_samples):
-    return self._noisy(-x.sum(), num_samples)
+    return self._noisy(-x.sum()[None], num_samples)
 
   def embed(self, support):
     mean = support.reshape(len(support), -1).mean(0)
@@ -211,7 +211,9 @@ def test_kl_score_is_from_the_classes_to_the_query():
 
   classes = jnp.array([[[0.0, 0.0]], [[1.0, 2.0]]])
   queries = jnp.array([[0.5, 1.0]])
-  scores = classification._kl_scores(Raw(), {}, classes, queries, None, None)
+  scores = classification._posterior_scores(
+    classification._negative_kl, Raw(), {}, classes, queries, None, None
+  )
 
   def divergence(mean, logvar):  # KL(N(mean, exp(logvar)) || N(0.5, e))
     ratio, distance = np.exp(logvar - 1), (mean - 0.5) ** 2 / np.e
@@ -220,6 +222,31 @@ def test_kl_score_is_from_the_classes_to_the_query():
   np.testing.assert_allclose(
     scores, [[-divergence(0, 0), -divergence(1, 2)]], rtol=1e-5
   )
+
+
+def test_cosine_score_is_of_the_angle_between_means():
+  zeros = jnp.zeros((2, 2))
+  classes = DiagGaussian(jnp.array([[2.0, 0.0], [3.0, 3.0]]), zeros)
+  query = DiagGaussian(jnp.array([0.0, 5.0]), zeros[0])
+  np.testing.assert_allclose(
+    classification._cosine(classes, query), [0, 0.5**0.5], atol=1e-6
+  )
+
+
+# --- activity
+
+
+def test_a_unit_is_active_where_its_mean_varies(key):
+  """Pixels of pure noise have variance 1/4; the others are constant."""
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 2, (300, 1, 3, 3, 1), dtype=np.uint8)
+  images[:, :, 1] = 1
+  # One class of 300 differs: a variance of 0.003.
+  images[:, :, 2] = 0
+  images[0, :, 2, 2] = 1
+  dataset = ImageClasses.stack(list(images))
+  active = activity.active_units(Fake(), {}, dataset, 1000, key)
+  np.testing.assert_array_equal(active, [True] * 3 + [False] * 6)
 
 
 # --- sheets

@@ -1,5 +1,7 @@
 """The PyTorch twins of the benchmarks compute what our models compute."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,62 +15,47 @@ from gen1shot.objectives import objective
 
 torch = pytest.importorskip('torch', reason='the twins are made of PyTorch')
 
-from benchmarks.peers import statistician as peer  # noqa: E402
+from peers import (  # noqa: E402
+  SHAPE,
+  TWINS,
+  B,
+  T,
+  close,
+  images,
+  parameter_shapes,
+  random_parameters,
+  to_torch,
+  twin_with,
+)
 
-SHAPE = (28, 28, 1)
-B, T = 2, 3
+from benchmarks.peers.distributions import Gaussian  # noqa: E402
+from benchmarks.peers.step import Step  # noqa: E402
+
+# The mixer's vectors are divided among 16 tokens.
 TINY = {
   'width': 8,
   'encoder_depth': 1,
   'decoder_depth': 1,
-  'features': 48,  # the mixer's vectors are divided among 16 tokens
+  'features': 48,
   'hidden': 12,
-  'c_dim': 32,
   'z_dim': 16,
-  'layers': 2,
-  'sample_dropout': False,
 }
+OWN = {
+  'statistician': {'c_dim': 32, 'layers': 2, 'sample_dropout': False},
+  'gmn': {'match_size': 32, 'passes': 3, 'prior_passes': 2, 'layers': 2},
+  'vae': {'layers': 2},
+}
+RESIDUAL = {'nets': 'residual', 'features': 288}
+
+ELBO = Config(objective='elbo', kl_warmup=4)
+DREG_1 = Config(num_samples=1)
+DREG_3 = Config(num_samples=3)
+PLAIN_3 = Config(num_samples=3, gradient='plain')
 
 
-@pytest.fixture
-def nets():
-  return 'dense'
-
-
-@pytest.fixture
-def fields(nets):
-  """The fields of a tiny statistician."""
-  known = zoo.module_fields('statistician', 'small')
-  return known | TINY | {'nets': nets}
-
-
-@pytest.fixture
-def module(fields):
-  return zoo.build('statistician', 'small', SHAPE, **fields)
-
-
-@pytest.fixture
-def params(module):
-  """Parameters, flat, in the order in which the modules are called."""
-  order = []
-
-  def init():
-    keys = dict.fromkeys(('params', 'sample'), jax.random.key(0))
-    tree = module.init(keys, images()[0], method='bound')['params']
-    order.extend(flatten_dict(tree))  # what leaves a traced function is sorted
-    return tree
-
-  shapes = flatten_dict(jax.eval_shape(init))
-  noise = np.random.default_rng(0)
-  return {
-    path: 0.2 * noise.standard_normal(shapes[path].shape, np.float32)
-    for path in order
-  }
-
-
-@pytest.fixture
-def twin(fields, params):
-  return twin_with(fields, params)
+def tiny_fields(model, **fields):
+  known = zoo.module_fields(model, 'small')
+  return known | TINY | OWN[model] | fields
 
 
 @pytest.fixture
@@ -86,79 +73,29 @@ def fixed_noise(monkeypatch):
     return self.mean + torch.exp(0.5 * self.logvar) * noise
 
   monkeypatch.setattr(DiagGaussian, 'sample', sample)
-  monkeypatch.setattr(peer.Gaussian, 'sample', twin_sample)
+  monkeypatch.setattr(Gaussian, 'sample', twin_sample)
 
 
-def images():
-  """Episodes [B, T, *SHAPE] of images that half a turn does not change."""
-  bits = jax.random.bernoulli(jax.random.key(2), 0.2, (B, T, *SHAPE))
-  return (bits | bits[:, :, ::-1, ::-1]).astype(jnp.float32)
-
-
-def to_torch(array):
-  return torch.from_numpy(np.array(array))
-
-
-def twin_with(fields, params):
-  """A twin with parameters (or gradients) of the Flax module."""
-  twin = peer.Statistician(SHAPE, **fields)
-  parts = {
-    'encoder': twin.encoder,
-    'decoder': twin.decoder,
-    'statistic': twin.statistic,
-    **{f'priors_{l}': part for l, part in enumerate(twin.priors)},
-    **{f'posteriors_{l}': part for l, part in enumerate(twin.posteriors)},
-  }
-  for name, part in parts.items():
-    layers = [m for m in part.modules() if list(m.parameters(recurse=False))]
-    values = {path: v for path, v in params.items() if path[0] == name}
-    paths = dict.fromkeys(path[:-1] for path in values)
-    for path, layer in zip(paths, layers, strict=True):
-      for kind in ('kernel', 'scale', 'bias'):
-        if (*path, kind) in values:
-          target = layer.bias if kind == 'bias' else layer.weight
-          value = to_torch(values[*path, kind])
-          target.data.copy_(rearranged(value, layer, name == 'encoder'))
-  if isinstance(twin.encoder, peer.ConvEncoder):
-    mirror_columns(twin.encoder.last)
-  return twin
-
-
-def rearranged(value, layer, mirrored):
-  """A parameter of Flax in the layout of a PyTorch layer."""
-  if isinstance(layer, torch.nn.Conv2d):
-    # The encoders are mirror images of each other.
-    value = value.flip(0, 1) if mirrored else value
-    return value.permute(3, 2, 0, 1)
-  if isinstance(layer, torch.nn.ConvTranspose2d):
-    return value.unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)
-  return value.T if value.ndim == 2 else value
-
-
-def mirror_columns(layer):
-  """Turns the 4x4 pixels that a linear layer reads."""
-  pixels = layer.weight.data.unflatten(1, (4, 4, -1))
-  layer.weight.data = pixels.flip(1, 2).flatten(1)
-
-
-@pytest.mark.parametrize('preset', zoo.ZOO['statistician'].presets)
-def test_presets_have_as_many_parameters(preset):
-  module = zoo.build('statistician', preset, SHAPE)
-  keys = dict.fromkeys(('params', 'sample', 'dropout'), jax.random.key(0))
-  ours = jax.eval_shape(
-    lambda: module.init(keys, jnp.zeros((T, *SHAPE)), method='bound')
-  )
+@pytest.mark.parametrize(
+  ('model', 'preset'),
+  [(model, preset) for model in TWINS for preset in zoo.ZOO[model].presets],
+)
+def test_presets_have_as_many_parameters(model, preset):
+  ours = parameter_shapes(zoo.build(model, preset, SHAPE))
   with torch.device('meta'):
-    fields = zoo.module_fields('statistician', preset)
-    twin = peer.Statistician(SHAPE, **fields)
+    twin = TWINS[model](SHAPE, **zoo.module_fields(model, preset))
   assert sum(p.numel() for p in twin.parameters()) == sum(
-    leaf.size for leaf in jax.tree.leaves(ours)
+    int(np.prod(shape)) for shape in ours.values()
   )
 
 
-@pytest.mark.parametrize('nets', peer.NETS)
+@pytest.mark.parametrize('nets', ['conv', 'dense', 'mixer'])
 @torch.no_grad()
-def test_pieces_agree(module, fields, params, twin):
+def test_pieces_of_the_statistician_agree(nets):
+  fields = tiny_fields('statistician', nets=nets)
+  module = zoo.build('statistician', 'small', SHAPE, **fields)
+  params = random_parameters(module)
+  twin = twin_with('statistician', fields, params)
   noise = np.random.default_rng(1)
   z_dim, c_dim = fields['z_dim'], fields['c_dim']
   *zs, c = (
@@ -175,7 +112,7 @@ def test_pieces_agree(module, fields, params, twin):
     return h, q_c.mean, q_c.logvar, model.decoder(*latents)
 
   features, mean, logvar, logits = ours(images(), *zs, c)
-  h = twin.encode(to_torch(images()))
+  h = twin.encoder(to_torch(images()))
   close(h, features)
   _, q_c = twin.prefix_contexts(h)
   close(q_c.mean[:, -1], mean)
@@ -183,19 +120,51 @@ def test_pieces_agree(module, fields, params, twin):
   close(twin.decode(tuple(map(to_torch, (c, *zs)))), logits)
 
 
+CASES = {
+  **{
+    f'{model}-{nets}-{name}': (model, {'nets': nets}, config)
+    for model in TWINS
+    for nets in ('dense', 'mixer')
+    for name, config in {
+      'elbo': ELBO,
+      'dreg-1': DREG_1,
+      'dreg-3': DREG_3,
+      'plain-3': PLAIN_3,
+    }.items()
+  },
+  'vae-residual': ('vae', {**RESIDUAL, 'layers': 1}, DREG_3),
+  'gmn-residual': ('gmn', {**RESIDUAL, 'layers': 1}, DREG_3),
+  'gmn-dynamic': ('gmn', {**RESIDUAL, 'decoder': 'dynamic'}, DREG_3),
+  'gmn-average-dynamic': (
+    'gmn',
+    {**RESIDUAL, 'decoder': 'dynamic', 'matching': 'average'},
+    ELBO,
+  ),
+  'gmn-dot': ('gmn', {'nets': 'dense', 'matching': 'dot'}, DREG_3),
+  'gmn-average': ('gmn', {'nets': 'dense', 'matching': 'average'}, DREG_3),
+  'gmn-two-pseudo-inputs': ('gmn', {'nets': 'dense', 'pseudo_inputs': 2}, ELBO),
+  'gmn-without-pseudo-inputs': (
+    'gmn',
+    {'nets': 'dense', 'pseudo_inputs': 0},
+    DREG_3,
+  ),
+  'gmn-pseudo-inputs-removed': (
+    'gmn',
+    {'nets': 'dense', 'use_pseudo_inputs': False},
+    PLAIN_3,
+  ),
+}
+
+
 @pytest.mark.parametrize(
-  'config',
-  [
-    Config(objective='elbo', kl_warmup=4),
-    Config(num_samples=1),
-    Config(num_samples=3),
-    Config(num_samples=3, gradient='plain'),
-  ],
-  ids=['elbo', 'dreg-1', 'dreg-3', 'plain-3'],
+  ('model', 'fields', 'config'), CASES.values(), ids=CASES
 )
-@pytest.mark.parametrize('nets', ['dense', 'mixer'])
 @pytest.mark.usefixtures('fixed_noise')
-def test_objectives_and_gradients_agree(config, fields, module, params, twin):
+def test_objectives_and_gradients_agree(model, fields, config):
+  fields = tiny_fields(model, **fields)
+  module = zoo.build(model, 'small', SHAPE, **fields)
+  params = random_parameters(module)
+  twin = twin_with(model, fields, params)
   x = images()
 
   @jax.jit
@@ -207,26 +176,25 @@ def test_objectives_and_gradients_agree(config, fields, module, params, twin):
     )(x).mean()
 
   value, gradients = ours(unflatten_dict(params))
-  loss = peer.Step(config, twin).loss(to_torch(x))
+  loss = Step(config, twin).loss(to_torch(x))
   loss.backward()
   close(loss.detach(), value)
   gradients = flatten_dict(gradients)
-  expected = twin_with(fields, {path: gradients[path] for path in params})
+  expected = twin_with(
+    model, fields, {path: gradients[path] for path in params}
+  )
   for (name, p), q in zip(
     twin.named_parameters(), expected.parameters(), strict=True
   ):
-    close(p.grad, q.detach(), name)
+    gradient = torch.zeros_like(p) if p.grad is None else p.grad
+    close(gradient, q.detach(), name)
 
 
-def test_a_step_learns(fields):
-  step = peer.make_step(Config(learning_rate=1e-2), fields, SHAPE)
+@pytest.mark.parametrize('model', TWINS)
+def test_a_step_learns(model):
+  twins = importlib.import_module(f'benchmarks.peers.{model}')
+  fields = tiny_fields(model, nets='dense')
+  step = twins.make_step(Config(learning_rate=1e-2), fields, SHAPE)
   x = to_torch(images())
   losses = [step(x) for _ in range(20)]
   assert losses[-1] < losses[0]
-
-
-def close(got, expected, name=''):
-  scale = max(1.0, float(np.abs(np.asarray(expected)).max()))
-  np.testing.assert_allclose(
-    got, expected, rtol=1e-4, atol=1e-4 * scale, err_msg=name
-  )

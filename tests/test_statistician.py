@@ -168,7 +168,7 @@ def variables(maps):
 
 @functools.cache
 def linear_weights(layers):
-  """(maps, log_weights [K, T], joint_log_weights [K]) of 100,000 samples."""
+  """(maps, log_weights [K, T], joint_log_weights [K, 1]), K = 100,000."""
   module, maps = linear_statistician(layers), linear_params(layers)
 
   @jax.jit
@@ -246,7 +246,7 @@ def check_equal_means(a, b):
 def test_bound_is_the_mean_of_joint_log_weights(layers):
   maps, _, joint = linear_weights(layers)
   draws = elbos(linear_statistician(layers), variables(maps), X)
-  check_equal_means(draws, np.asarray(joint, float))
+  check_equal_means(draws, np.asarray(joint[:, 0], float))
 
 
 def test_bound_of_one_object_is_the_mean_of_its_log_weights():
@@ -587,7 +587,7 @@ def test_answers_have_their_shapes(nets, shape, observation, layers):
   assert bound.log_likelihood == bound.kl_local == (T,)
   assert bound.kl_context == ()
   assert shapes['log_weights'] == (6, T)
-  assert shapes['joint_log_weights'] == (6,)
+  assert shapes['joint_log_weights'] == (6, 1)
   assert shapes['predict'] == shapes['unconditional'] == (7, *shape)
   assert shapes['embed'].mean == shapes['embed'].logvar == (fields['c_dim'],)
 

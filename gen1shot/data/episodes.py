@@ -161,6 +161,7 @@ def sample_episode(
   dataset: Dataset,
   spec: EpisodeSpec,
   set_length: jax.Array | None = None,
+  max_classes: jax.Array | None = None,
 ) -> Episodes:
   """Draws one episode: the leaves of `Episodes` without their B axis.
 
@@ -175,6 +176,8 @@ def sample_episode(
     set_length: int32 [], may be traced. The episode is then a row of sets of
       so many objects, the last one cut short, and no two share a class. None
       for one set of all objects.
+    max_classes: int32 [], may be traced, at most `spec.max_classes`, which None
+      stands for.
 
   Raises:
     InputError: the data set cannot provide such episodes.
@@ -187,7 +190,8 @@ def sample_episode(
   )
   place = jnp.arange(T)
   which = place // (T if set_length is None else set_length)
-  num_classes = jax.random.randint(count_key, (sets,), 1, C + 1)
+  most = C if max_classes is None else max_classes
+  num_classes = jax.random.randint(count_key, (sets,), 1, most + 1)
   classes = sample_distinct(class_key, spec._num_classes(dataset), sets * C)
   member = C * which + jax.random.randint(
     member_key, (T,), 0, num_classes[which]

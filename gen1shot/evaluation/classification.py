@@ -3,6 +3,8 @@
 Shapes: B tasks, `ways` classes, `shots` exemplars of each class.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +13,10 @@ from flax import linen as nn
 from gen1shot import compilation
 from gen1shot.bounds import Params, iwae
 from gen1shot.data.episodes import Dataset, sample_tasks
-from gen1shot.distributions import kl
+from gen1shot.distributions import DiagGaussian, kl
+from gen1shot.nn.dense import unit
 
-RULES = ('kl', 'likelihood')
+RULES = ('kl', 'cosine', 'likelihood')
 
 
 def accuracy(
@@ -33,13 +36,19 @@ def accuracy(
   A task has one query of each of its classes. Rules:
     kl: argmin over classes of KL(q(c | shots) || q(c | query)), Edwards &
       Storkey 2016, section 4.3.
+    cosine: argmax over classes of the cosine of the angle between the means of
+      the two posteriors, Bartunov & Vetrov 2016, section 5.3.
     likelihood: argmax over classes of the `num_samples`-sample bound on
       log p(query | shots).
 
   Raises:
     InputError: too few classes in the data set, or too small ones.
   """
-  score = {'kl': _kl_scores, 'likelihood': _likelihood_scores}[rule]
+  score = {
+    'kl': functools.partial(_posterior_scores, _negative_kl),
+    'cosine': functools.partial(_posterior_scores, _cosine),
+    'likelihood': _likelihood_scores,
+  }[rule]
 
   def one(params, dataset, key):
     task_key, noise_key = jax.random.split(key)
@@ -60,7 +69,9 @@ def accuracy(
   )
 
 
-def _kl_scores(module, params, support, queries, num_samples, key):
+def _posterior_scores(
+  compare, module, params, support, queries, num_samples, key
+):
   """Scores [queries, classes], larger is likelier."""
   del num_samples, key
 
@@ -69,11 +80,15 @@ def _kl_scores(module, params, support, queries, num_samples, key):
 
   classes = jax.vmap(embed)(support)
   seen = jax.vmap(embed)(queries[:, None])
+  return jax.vmap(lambda query: compare(classes, query))(seen)
 
-  def score(query):
-    return -kl(classes, query).sum(-1)
 
-  return jax.vmap(score)(seen)
+def _negative_kl(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
+  return -kl(classes, query).sum(-1)
+
+
+def _cosine(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
+  return unit(classes.mean) @ unit(query.mean)
 
 
 def _likelihood_scores(module, params, support, queries, num_samples, key):

@@ -48,49 +48,98 @@ def estimate(
   Raises:
     InputError: the data set cannot provide such episodes.
   """
-  episode_key, noise_key = jax.random.split(key)
-  draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
-  episodes = draw(episode_key, dataset).images
-  score = compilation.jit(
-    lambda params, x, key: _score(module, params, x, num_samples, key)
+  episode_key, order_key, joint_key = jax.random.split(key, 3)
+  episodes = draw(dataset, spec, episode_key)
+  joint, joint_bound = _each(
+    lambda params, x, key: tuple(
+      # [factors], which are independent where the joint is a product
+      figure.sum() / len(x)
+      for figure in _weigh(
+        module, params, x, 'joint_log_weights', num_samples, key
+      )
+    ),
+    params,
+    episodes,
+    joint_key,
   )
-  # Episode by episode: one is already thousands of decoded objects.
-  rows = [
-    jax.device_get(score(params, x, key))
-    for x, key in zip(
-      episodes, jax.random.split(noise_key, len(episodes)), strict=True
+  return Likelihood(
+    *predictive(module, params, episodes, num_samples, order_key, spec.length),
+    joint,
+    joint_bound,
+  )
+
+
+def draw(dataset: Dataset, spec: EpisodeSpec, key: jax.Array) -> jax.Array:
+  """The objects of some episodes, [E, T, *shape].
+
+  Raises:
+    InputError: the data set cannot provide such episodes.
+  """
+  sample = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
+  return sample(key, dataset).images
+
+
+def predictive(
+  module: nn.Module,
+  params: Params,
+  episodes: jax.Array,
+  num_samples: int,
+  key: jax.Array,
+  orders: int,
+) -> tuple[Array, Array]:
+  """The K-sample and one-sample bounds of log p(x_t | x_<t), [E, T] both.
+
+  Args:
+    module: of the zoo.
+    params: of the module.
+    episodes: objects [E, T, *shape].
+    num_samples: K.
+    key: consumed.
+    orders: each episode is scored in so many cyclic orders, 1..T, and averaged.
+  """
+
+  def score(params: Params, x: jax.Array, key: jax.Array):
+    def one_order(args: tuple[jax.Array, jax.Array]):
+      shift, key = args
+      turned = jnp.roll(x, shift, axis=0)
+      return _weigh(module, params, turned, 'log_weights', num_samples, key)
+
+    figures = jax.lax.map(
+      one_order, (jnp.arange(orders), jax.random.split(key, orders))
     )
+    return jax.tree.map(lambda figure: figure.mean(0), figures)
+
+  return _each(score, params, episodes, key)
+
+
+def _each(score, params: Params, episodes: jax.Array, key: jax.Array):
+  """`score(params, x, key)` of every episode, stacked."""
+  # Episode by episode: one is already thousands of decoded objects.
+  compiled = compilation.jit(score)
+  keys = jax.random.split(key, len(episodes))
+  rows = [
+    jax.device_get(compiled(params, x, key))
+    for x, key in zip(episodes, keys, strict=True)
   ]
   return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
-def _score(
-  module: nn.Module, params: Params, x: jax.Array, num_samples: int, key: Any
-) -> Likelihood:
-  """One episode [T, *shape]; every leaf loses its E axis."""
-  T = len(x)
-  order_key, joint_key = jax.random.split(key)
+def _weigh(
+  module: nn.Module,
+  params: Params,
+  x: jax.Array,
+  method: str,
+  num_samples: int,
+  key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+  """log-mean-exp and mean over the K log weights of one episode."""
 
-  def weigh(method: str, x: jax.Array, key: jax.Array):
-    def chunk_of(size: int, key: jax.Array):
-      return module.apply(
-        {'params': params}, x, size, method=method, rngs={'sample': key}
-      )
+  def chunk_of(size: int, key: jax.Array):
+    return module.apply(
+      {'params': params}, x, size, method=method, rngs={'sample': key}
+    )
 
-    return _means(chunk_of, num_samples, _OBJECTS_AT_ONCE // T, key)
-
-  def one_order(args: tuple[jax.Array, jax.Array]):
-    shift, key = args
-    return weigh('log_weights', jnp.roll(x, shift, axis=0), key)
-
-  predictive, bound = jax.lax.map(
-    one_order, (jnp.arange(T), jax.random.split(order_key, T))
-  )
-  # [K, factors]: those of a model whose likelihood factorises are independent.
-  joint, joint_bound = weigh('joint_log_weights', x, joint_key)
-  return Likelihood(
-    predictive.mean(0), bound.mean(0), joint.sum() / T, joint_bound.sum() / T
-  )
+  return _means(chunk_of, num_samples, _OBJECTS_AT_ONCE // len(x), key)
 
 
 def _means(chunk_of, num_samples: int, largest: int, key: jax.Array):

@@ -14,13 +14,17 @@ from flax import linen as nn
 from flax import struct
 
 from gen1shot.bounds import Bound
-from gen1shot.distributions import DiagGaussian, kl, observation
+from gen1shot.distributions import DiagGaussian, observation
 from gen1shot.errors import InputError, check_choice
-from gen1shot.nn.dense import MLP, join
-from gen1shot.nn.images import image_decoder, image_encoder
+from gen1shot.nn import latents
+from gen1shot.nn.dense import join
+from gen1shot.nn.images import image_decoder, image_encoder, image_head
 from gen1shot.nn.sets import Matching, Memory, masked_mean, same_set
 
 DECODERS = ('plain', 'dynamic')
+
+Given = tuple[jax.Array, jax.Array]
+Zs = tuple[jax.Array, ...]  # L arrays [K, T, D], z_L first
 
 
 @struct.dataclass
@@ -29,8 +33,8 @@ class Encoded:
 
   memory: Memory  # M objects, the pseudo-inputs last
   visible: jax.Array  # boolean [T, M], what position t may match
-  prior: DiagGaussian  # [T, D] p(z | x_<t)
-  posterior: DiagGaussian  # [T, D] q(z | x_t, x_<t)
+  prior: Given  # vectors [T, .] that p(z | x_<t) is given
+  posterior: Given  # vectors [T, .] that q(z | x_t, x_<t) is given
 
 
 class GenerativeMatchingNetwork(nn.Module):
@@ -47,15 +51,17 @@ class GenerativeMatchingNetwork(nn.Module):
   encoder_depth: int = 2  # blocks of the image encoder
   decoder_depth: int = 3  # blocks of the image decoder
   features: int = 512  # F, of an encoded object
-  hidden: int = 200  # width of the networks between vectors
-  match_size: int = 200  # of controllers and match space
+  hidden: int = 64  # width of the networks between vectors
+  mlp_depth: int = 2  # and their depth; 0 is linear
+  match_size: int = 192  # of controllers and match space
   matching: str = 'cosine'  # cosine, dot or average
   passes: int = 4  # of the controller of likelihood and recognition
   prior_passes: int = 1  # of the controller of the prior
   pseudo_inputs: int = 1  # P, objects that are learned
   use_pseudo_inputs: bool = True  # False removes them, after training too
   decoder: str = 'plain'  # plain or dynamic: matches predict its filters
-  z_dim: int = 64  # D
+  z_dim: int = 32  # D, of each stochastic layer
+  layers: int = 2  # L; the publication has 1
 
   def setup(self) -> None:
     check_choice('decoder', self.decoder, DECODERS)
@@ -81,8 +87,8 @@ class GenerativeMatchingNetwork(nn.Module):
     self.ask_of_z = nn.Dense(size)
     self.alone = Matching(size, self.prior_passes, self.matching)
     self.ask_alone = nn.Dense(size)
-    self.prior_net = MLP(2 * self.z_dim, self.hidden, 1)
-    self.posterior_net = MLP(2 * self.z_dim, self.hidden, 1)
+    self.priors = [self._head() for _ in range(self.layers)]
+    self.posteriors = [self._head() for _ in range(self.layers)]
     if self.pseudo_inputs:
       noise = nn.initializers.normal(1.0)
       P = self.pseudo_inputs
@@ -90,6 +96,15 @@ class GenerativeMatchingNetwork(nn.Module):
         'pseudo_values', noise, (P, self.features)
       )
       self.pseudo_keys = self.param('pseudo_keys', noise, (P, size))
+
+  def _head(self) -> nn.Module:
+    return image_head(
+      self.nets,
+      self.observation_shape,
+      self.hidden,
+      self.mlp_depth,
+      2 * self.z_dim,
+    )
 
   # The four questions.
 
@@ -103,10 +118,12 @@ class GenerativeMatchingNetwork(nn.Module):
     Uses the random stream `sample`.
     """
     encoded = self.encode(x, mask=mask)
-    kl_local = kl(encoded.posterior, encoded.prior).sum(-1)
-    log_likelihood = self._log_likelihood(
-      x, encoded, encoded.posterior.sample(self.make_rng('sample'))
+    # sum_l KL(q(z_l | z_l+1, x_t, x_<t) || p(z_l | z_l+1, x_<t))
+    zs, kl_local = latents.sample_with_kl(
+      self.posteriors, encoded.posterior, self.priors, encoded.prior, self._key
     )
+    # E log p(x_t | z, x_<t)
+    log_likelihood = self._log_likelihood(x, encoded, zs)
     if mask is not None:
       log_likelihood = jnp.where(mask, log_likelihood, 0.0)
       kl_local = jnp.where(mask, kl_local, 0.0)
@@ -123,8 +140,8 @@ class GenerativeMatchingNetwork(nn.Module):
       [K, T].
     """
     encoded = self.encode(x)
-    z = self.sample_posterior(encoded, num_samples)
-    return self.log_p(x, encoded, z) - self.log_q(encoded, z)
+    zs = self.sample_posterior(encoded, num_samples)
+    return self.log_p(x, encoded, zs) - self.log_q(encoded, zs)
 
   def joint_log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
     """The same: log p(x_1..x_T) is the sum of the predictives."""
@@ -149,21 +166,24 @@ class GenerativeMatchingNetwork(nn.Module):
     present = jnp.ones(len(support), bool) if mask is None else mask
     memory = self._memory(self.encoder(support))
     visible = self._with_pseudo_inputs(present)
-    prior = self._prior(memory, visible)
-    z = prior.sample(self.make_rng('sample'), (num_samples,))
-    return self._likelihood(z, memory, visible).mean
+    given = self.alone(memory, visible, self.ask_alone)
+    zs = latents.sample(self.priors, self._key, *given, shape=(num_samples,))
+    return self._likelihood(zs, memory, visible).mean
 
   def embed(
     self, support: jax.Array, mask: jax.Array | None = None
   ) -> DiagGaussian:
-    """q(z | x) without examples, averaged over a set: [N, *shape] -> [D].
+    """q(z_L | x) without examples, averaged over a set: [N, *shape] -> [D].
 
     The parameters are averaged; they are 0, those of N(0, I), for N = 0.
     """
     features = self.encoder(support)
     memory = self._memory(features)
     nothing = jnp.zeros((len(support), len(support)), bool)
-    q = self._posterior(features, memory, self._with_pseudo_inputs(nothing))
+    visible = self._with_pseudo_inputs(nothing)
+    q = latents.layer(
+      self.posteriors[0], *self._seen_beside(features, memory, visible)
+    )
     return jax.tree.map(lambda leaf: masked_mean(leaf, mask)[0], q)
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
@@ -191,24 +211,29 @@ class GenerativeMatchingNetwork(nn.Module):
     return Encoded(
       memory,
       visible,
-      self._prior(memory, visible),
-      self._posterior(features, memory, visible),
+      self.alone(memory, visible, self.ask_alone),
+      self._seen_beside(features, memory, visible),
     )
 
-  def sample_posterior(self, encoded: Encoded, num_samples: int) -> jax.Array:
-    """Draws z ~ q(z | x_t, x_<t) for every t: [K, T, D]."""
-    return encoded.posterior.sample(self.make_rng('sample'), (num_samples,))
+  def sample_posterior(self, encoded: Encoded, num_samples: int) -> Zs:
+    """Draws z ~ q(z | x_t, x_<t) for every t."""
+    return latents.sample(
+      self.posteriors, self._key, *encoded.posterior, shape=(num_samples,)
+    )
 
-  def log_p(self, x: jax.Array, encoded: Encoded, z: jax.Array) -> jax.Array:
+  def log_p(self, x: jax.Array, encoded: Encoded, zs: Zs) -> jax.Array:
     """log p(x_t | z, x_<t) p(z | x_<t): [K, T]."""
-    prior = encoded.prior.log_prob(z).sum(-1)
-    return prior + self._log_likelihood(x, encoded, z)
+    prior = latents.log_prob(self.priors, zs, *encoded.prior)
+    return prior + self._log_likelihood(x, encoded, zs)
 
-  def log_q(self, encoded: Encoded, z: jax.Array) -> jax.Array:
+  def log_q(self, encoded: Encoded, zs: Zs) -> jax.Array:
     """log q(z | x_t, x_<t): [K, T]."""
-    return encoded.posterior.log_prob(z).sum(-1)
+    return latents.log_prob(self.posteriors, zs, *encoded.posterior)
 
   # Pieces.
+
+  def _key(self) -> jax.Array:
+    return self.make_rng('sample')
 
   def _memory(self, features: jax.Array) -> Memory:
     keys = self.key_net(features)
@@ -226,29 +251,25 @@ class GenerativeMatchingNetwork(nn.Module):
       [seen, jnp.full(shape, self.use_pseudo_inputs)], axis=-1
     )
 
-  def _prior(self, memory: Memory, visible: jax.Array) -> DiagGaussian:
-    answer, state = self.alone(memory, visible, self.ask_alone)
-    return DiagGaussian.from_parameters(self.prior_net(answer, state))
-
-  def _posterior(
+  def _seen_beside(
     self, features: jax.Array, memory: Memory, visible: jax.Array
-  ) -> DiagGaussian:
+  ) -> Given:
+    """Objects [T, F] and the answers of the memory to them [T, F]."""
     answer, _ = self.shared(
       memory, visible, lambda state: self.ask_of_x(join(features, state))
     )
-    return DiagGaussian.from_parameters(self.posterior_net(features, answer))
+    return features, answer
 
-  def _likelihood(self, z: jax.Array, memory: Memory, visible: jax.Array):
+  def _likelihood(self, zs: Zs, memory: Memory, visible: jax.Array):
     """p(x | z, r) with r the answer of the memory to z."""
     answer, _ = self.shared(
-      memory, visible, lambda state: self.ask_of_z(join(z, state))
+      memory, visible, lambda state: self.ask_of_z(join(*zs, state))
     )
-    answer = jnp.broadcast_to(answer, (*z.shape[:-1], answer.shape[-1]))
-    return self.likelihood.from_parameters(self.image_net(z, answer))
+    return self.likelihood.from_parameters(self.image_net(*zs, answer))
 
   def _log_likelihood(
-    self, x: jax.Array, encoded: Encoded, z: jax.Array
+    self, x: jax.Array, encoded: Encoded, zs: Zs
   ) -> jax.Array:
     event = tuple(range(-len(self.observation_shape), 0))
-    likelihood = self._likelihood(z, encoded.memory, encoded.visible)
+    likelihood = self._likelihood(zs, encoded.memory, encoded.visible)
     return likelihood.log_prob(x).sum(event)

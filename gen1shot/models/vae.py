@@ -38,7 +38,7 @@ class VAE(nn.Module):
   features: int = 512  # F, of an encoded object
   hidden: int = 64  # width of the networks between vectors
   mlp_depth: int = 2  # and their depth; 0 is linear
-  z_dim: int = 64  # of each stochastic layer
+  z_dim: int = 32  # of each stochastic layer
   layers: int = 2  # L
 
   def setup(self) -> None:

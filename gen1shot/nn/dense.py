@@ -1,4 +1,4 @@
-"""Multilayer perceptrons on the last axis."""
+"""Vectors on the last axis, and multilayer perceptrons between them."""
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,11 @@ def join(*inputs: jax.Array) -> jax.Array:
   return jnp.concatenate(
     [jnp.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1
   )
+
+
+def unit(x: jax.Array) -> jax.Array:
+  """Vectors of length 1 on the last axis; 0 stays 0, with a finite gradient."""
+  return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
 
 
 class MLP(nn.Module):

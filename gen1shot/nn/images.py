@@ -2,9 +2,9 @@
 
 Four families behind three constructors: `conv`, the published convolutions of
 the neural statistician; `residual`, those of generative matching networks;
-`mixer`, matrix products only (patches and mixer blocks, Tolstikhin et al. 2021),
-the faster one where convolutions are slow; `dense`, residual MLPs on the flat
-array, for objects of any shape.
+`mixer`, matrix products only (patches and mixer blocks, Tolstikhin et al.
+2021), the faster one where convolutions are slow; `dense`, residual MLPs on the
+flat array, for objects of any shape.
 
 Encoders map [..., *shape] to [..., features], heads and decoders several
 vectors [..., D_i] to one, or to [..., *shape[:-1], outputs]; any leading axes.

@@ -14,6 +14,7 @@ from flax import linen as nn
 from flax import struct
 
 from gen1shot.errors import check_choice
+from gen1shot.nn.dense import unit
 
 MATCHING = ('cosine', 'dot', 'average')
 
@@ -110,12 +111,8 @@ class Matching(nn.Module):
 
   def _similarity(self, question: jax.Array, keys: jax.Array) -> jax.Array:
     if self.kind == 'cosine':
-      question, keys = _unit(question), _unit(keys)
+      question, keys = unit(question), unit(keys)
     return question @ keys.T
-
-
-def _unit(x: jax.Array) -> jax.Array:
-  return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
 
 
 def _masked_softmax(scores: jax.Array, visible: jax.Array) -> jax.Array:

@@ -1,0 +1,74 @@
+"""The table of the slides: several models, position by position."""
+
+import pathlib
+
+import jax
+from absl import flags
+from reports import Report
+
+from gen1shot.data.episodes import Dataset, EpisodeSpec
+from gen1shot.evaluation import likelihood
+from gen1shot.evaluation.likelihood import Figure
+from gen1shot.progress import device_name, say
+from gen1shot.runs import Trained
+
+COLUMNS = {
+  '1st': 0,
+  '2nd': 1,
+  '3rd': 2,
+  '4th': 3,
+  '5th': 4,
+  '10th': 9,
+  '20th': 19,
+}
+CLASSES = (1, 2, 3, 4)  # C_test
+LENGTH = 20  # T, unless the flags say otherwise
+
+
+def comparison_report(
+  runs: dict[pathlib.Path, tuple[Trained, Dataset]], FLAGS: flags.FlagValues
+) -> Report:
+  """K-sample log p(x_t | x_<t) in nats: a row a protocol and model.
+
+  All models see the same episodes, each in one order.
+  """
+  length = FLAGS.length or LENGTH
+  key = jax.random.key(FLAGS.seed)
+  episode_key, noise_key = jax.random.split(key)
+  rows = []
+  for replacement in (False, True):
+    for classes in CLASSES:
+      spec = EpisodeSpec(FLAGS.episodes, length, classes, replacement)
+      for folder, (trained, dataset) in runs.items():
+        episodes = likelihood.draw(dataset, spec, episode_key)
+        figures, _ = likelihood.predictive(
+          trained.module,
+          trained.params,
+          episodes,
+          FLAGS.num_samples,
+          noise_key,
+          orders=1,
+        )
+        cells = {
+          name: Figure.of(figures[:, t])
+          for name, t in COLUMNS.items()
+          if t < length
+        }
+        row = {
+          'replacement': replacement,
+          'C_test': classes,
+          'model': f'{trained.config.model} {trained.config.preset}',
+          'workdir': folder.name,
+          **cells,
+        }
+        rows.append(row)
+        say(' '.join(map(str, row.values())))
+  protocol = {
+    'part': FLAGS.part,
+    'K': FLAGS.num_samples,
+    'episodes': FLAGS.episodes,
+    'T': length,
+    'seed': FLAGS.seed,
+    'device': device_name(),
+  }
+  return Report(protocol, rows)
