@@ -4,7 +4,8 @@
 
 likelihood: predictive log p(x_t | x_<t) at every position, and the joint
 figure, with K samples and beside them the one-sample bounds. classification:
-5- and 20-way, 1- and 5-shot. activity: active units of the posterior. Each writes results/<task>.json to the workdir.
+5- and 20-way, 1- and 5-shot. activity: active units of the posterior. Each
+writes results/<task>.json to the workdir.
 
   python experiments/evaluate.py --workdir=runs/gmn,runs/vae --tasks=table
 

@@ -3,7 +3,9 @@
   python experiments/sample.py --workdir=runs/statistician-omniglot
   python experiments/sample.py --workdir=... --support=a.png,b.png
 
-The sheet has a row for each concept: support | samples.
+The sheet has a row for each concept: support | samples. With --growing it has a
+row for each number of examples, of one episode that takes turns among --classes
+concepts: the first t images | samples given them.
 """
 
 import pathlib
@@ -15,7 +17,12 @@ from absl import flags
 
 from gen1shot import commandline, compilation, plotting, runs
 from gen1shot.data import folder as image_files
-from gen1shot.data.episodes import EpisodeSpec, sample_episodes
+from gen1shot.data.episodes import (
+  Dataset,
+  EpisodeSpec,
+  sample_episodes,
+  sample_tasks,
+)
 from gen1shot.errors import InputError
 from gen1shot.evaluation.generation import make_sampler
 
@@ -26,6 +33,8 @@ flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'else, of where')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('rows', 8, 'concepts of that part', lower_bound=1)
 flags.DEFINE_integer('shots', 5, 'images of each; 0: none', lower_bound=0)
+flags.DEFINE_bool('growing', False, 'a row for each number of examples')
+flags.DEFINE_integer('classes', 1, 'growing: of the episode', lower_bound=1)
 flags.DEFINE_integer('num_samples', 20, 'new ones of each', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'of concepts and samples', lower_bound=0)
 flags.DEFINE_string('out', 'sheet.png', 'the sheet')
@@ -40,14 +49,30 @@ def main() -> None:
     support = _read(FLAGS.support, trained.data.image_shape)[None]
   else:
     dataset = getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
-    spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
-    support = sample_episodes(concept_key, dataset, spec).images
-    support = support[:, : FLAGS.shots]
+    support = _draw(dataset, concept_key)
+  mask = None
+  if FLAGS.growing:
+    objects = support.shape[1]
+    support = jnp.tile(support[:1], (objects + 1, 1, 1, 1, 1))
+    mask = jnp.tri(objects + 1, objects, -1, dtype=bool)
+    support = jnp.where(mask[..., None, None, None], support, 0.0)
   sampler = make_sampler(trained.module, FLAGS.num_samples)
-  samples = sampler(trained.params, support, sample_key)
+  samples = sampler(trained.params, support, sample_key, mask)
   out = pathlib.Path(FLAGS.out).expanduser()
   plotting.save(plotting.sheet(np.asarray(support), np.asarray(samples)), out)
   print(f'sample sheet: {out}')
+
+
+def _draw(dataset: Dataset, key: jax.Array) -> jax.Array:
+  """Episodes [rows, shots, *shape]; one that mixes classes when growing."""
+  if not FLAGS.growing:
+    spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
+    return sample_episodes(key, dataset, spec).images[:, : FLAGS.shots]
+  each = -(-FLAGS.shots // FLAGS.classes)
+  support = sample_tasks(key, dataset, 1, FLAGS.classes, each).support
+  # [1, ways, shots, ...]: the classes take turns.
+  turns = support.swapaxes(1, 2).reshape(1, -1, *dataset.image_shape)
+  return turns[:, : FLAGS.shots]
 
 
 def _read(paths: list[str], shape: tuple[int, ...]) -> jax.Array:

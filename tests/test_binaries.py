@@ -268,6 +268,31 @@ def test_sample_draws_concepts_of_the_data_set(trained, tmp_path, shots):
   assert png_size(out) == sheet_size(3, shots, 4)
 
 
+def test_a_growing_sheet_shows_one_example_more_in_each_row(trained, tmp_path):
+  out = tmp_path / 'sheet.png'
+  run(
+    'sample',
+    f'--workdir={trained[0]}',
+    f'--out={out}',
+    '--growing',
+    '--classes=2',
+    '--shots=3',
+    '--num_samples=4',
+  )
+  assert png_size(out) == sheet_size(4, 3, 4)
+  sheet = np.asarray(Image.open(out))[::2, ::2]
+  cell = SIZE + 1
+  cells = [
+    [sheet[r * cell + 1 :, c * cell + 1 :][:SIZE, :SIZE] for c in range(3)]
+    for r in range(4)
+  ]
+  for r in range(4):
+    for c in range(3):
+      shown = (cells[r][c] < 255).any()
+      assert shown == (c < r)
+      assert not shown or (cells[r][c] == cells[3][c]).all()
+
+
 def test_sample_draws_the_concept_of_some_files(trained, data, tmp_path):
   out = tmp_path / 'sheet.png'
   files = [data / '007' / f'{exemplar}.png' for exemplar in range(2)]

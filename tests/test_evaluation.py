@@ -41,7 +41,7 @@ class Fake(nn.Module):
     mean = support.reshape(len(support), -1).mean(0)
     return DiagGaussian(mean, jnp.zeros_like(mean))
 
-  def predict(self, support, num_samples):
+  def predict(self, support, num_samples, mask=None):
     return self._noisy(support.sum(0), num_samples)
 
 

@@ -312,7 +312,9 @@ def test_nothing_visible_is_zero_with_finite_gradients(kind):
     np.testing.assert_array_equal(leaf, 0.0)
 
 
-def test_unknown_kinds_are_refused(x):
+def test_fields_without_a_meaning_are_refused(x):
+  with pytest.raises(InputError, match='passes must be >= 1; got 0'):
+    build(passes=0)
   with pytest.raises(InputError, match='cosine'):
     build(matching='cosin')
   with pytest.raises(InputError, match='plain'):

@@ -11,24 +11,31 @@ from gen1shot.bounds import Params
 
 def make_sampler(
   module: nn.Module, num_samples: int
-) -> Callable[[Params, jax.Array, jax.Array], jax.Array]:
-  """`sample(params, support, key) -> means`, compiled.
+) -> Callable[..., jax.Array]:
+  """`sample(params, support, key, mask=None) -> means`, compiled.
 
   Support [rows, N, *shape], one concept a row, gives the means of new objects
-  [rows, num_samples, *shape]; N = 0 is unconditional. Each row has a key of
-  its own, split from `key`.
+  [rows, num_samples, *shape]; N = 0 is unconditional. The mask, boolean
+  [rows, N], tells which objects of a row count. Each row has a key of its own,
+  split from `key`.
   """
 
-  def sample(params: Params, support: jax.Array, key: jax.Array):
-    def one(support: jax.Array, key: jax.Array):
+  def sample(
+    params: Params,
+    support: jax.Array,
+    key: jax.Array,
+    mask: jax.Array | None = None,
+  ):
+    def one(support: jax.Array, key: jax.Array, mask: jax.Array | None):
       return module.apply(
         {'params': params},
         support,
         num_samples,
+        mask,
         method='predict',
         rngs={'sample': key},
       )
 
-    return jax.vmap(one)(support, jax.random.split(key, len(support)))
+    return jax.vmap(one)(support, jax.random.split(key, len(support)), mask)
 
   return compilation.jit(sample)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax import struct
 
-from gen1shot.errors import check_choice
+from gen1shot.errors import InputError, check_choice
 from gen1shot.nn.dense import unit
 
 MATCHING = ('cosine', 'dot', 'average')
@@ -94,10 +94,13 @@ class Matching(nn.Module):
       ask: state [..., size] -> question [..., D].
     """
     check_choice('matching', self.kind, MATCHING)
+    if self.passes < 1:
+      raise InputError(f'passes must be >= 1; got {self.passes}')
     controller = nn.GRUCell(self.size, name='controller')
     temperature = nn.Dense(1, name='temperature')
     start = self.param('start', nn.initializers.normal(0.1), (self.size,))
     state = jnp.broadcast_to(start, (*visible.shape[:-1], self.size))
+    answer = jnp.zeros(memory.values.shape[-1:])
     for _ in range(self.passes):
       if self.kind == 'average':
         scores = jnp.zeros(())
