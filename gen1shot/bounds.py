@@ -23,6 +23,16 @@ class Bound:
   kl_local: jax.Array  # [T] KL(q(z_t | x_t, c) || p(z_t | c))
   kl_context: jax.Array  # [] KL(q(c | x_1..x_T) || p(c)); 0 without a context
 
+  def where(self, mask: jax.Array | None) -> 'Bound':
+    """Without the objects that do not count: boolean [T], None for all."""
+    if mask is None:
+      return self
+    return Bound(
+      jnp.where(mask, self.log_likelihood, 0.0),
+      jnp.where(mask, self.kl_local, 0.0),
+      self.kl_context,
+    )
+
   def elbo(self, kl_weight: jax.Array | float = 1.0) -> jax.Array:
     """The bound: []; a lower bound of log p only at `kl_weight` 1."""
     kl = self.kl_local.sum() + self.kl_context

@@ -18,8 +18,8 @@ from gen1shot.distributions import DiagGaussian
 from gen1shot.errors import InputError
 from gen1shot.models import statistician as models
 from gen1shot.models.statistician import Statistician
-from gen1shot.nn import images
-from gen1shot.nn.images import from_patches, to_patches
+from gen1shot.nn.conv import _double, elu
+from gen1shot.nn.mixer import from_patches, to_patches
 
 # Keys are fixed, so a test does not flicker; a correct code base fails at
 # 4.5 standard errors for one key in 150,000.
@@ -625,9 +625,9 @@ def test_elu_and_its_gradient_are_those_of_jax(key):
       jax.random.normal(key, 99),
     ]
   )
-  np.testing.assert_allclose(images.elu(x), jax.nn.elu(x), rtol=1e-6, atol=1e-7)
+  np.testing.assert_allclose(elu(x), jax.nn.elu(x), rtol=1e-6, atol=1e-7)
   np.testing.assert_allclose(
-    jax.vmap(jax.grad(images.elu))(x),
+    jax.vmap(jax.grad(elu))(x),
     jax.vmap(jax.grad(jax.nn.elu))(x),
     rtol=1e-6,
     atol=1e-7,
@@ -637,7 +637,7 @@ def test_elu_and_its_gradient_are_those_of_jax(key):
 class Double(nn.Module):
   @nn.compact
   def __call__(self, x):
-    return images._double(x, 5)
+    return _double(x, 5)
 
 
 def test_double_is_a_transposed_convolution(key):

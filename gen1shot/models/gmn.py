@@ -124,10 +124,7 @@ class GenerativeMatchingNetwork(nn.Module):
     )
     # E log p(x_t | z, x_<t)
     log_likelihood = self._log_likelihood(x, encoded, zs)
-    if mask is not None:
-      log_likelihood = jnp.where(mask, log_likelihood, 0.0)
-      kl_local = jnp.where(mask, kl_local, 0.0)
-    return Bound(log_likelihood, kl_local, jnp.zeros(()))
+    return Bound(log_likelihood, kl_local, jnp.zeros(())).where(mask)
 
   def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
     """log importance weights of log p(x_t | x_<t), every prefix in one pass.

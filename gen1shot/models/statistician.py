@@ -106,10 +106,7 @@ class Statistician(nn.Module):
     )
     # E log p(x | z_1..z_L, c)
     log_likelihood = self._log_likelihood(x, c, zs)
-    if mask is not None:
-      log_likelihood = jnp.where(mask, log_likelihood, 0.0)
-      kl_local = jnp.where(mask, kl_local, 0.0)
-    return Bound(log_likelihood, kl_local, kl_context)
+    return Bound(log_likelihood, kl_local, kl_context).where(mask)
 
   def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
     """log importance weights of log p(x_t | x_<t), every prefix in one pass.

@@ -1,4 +1,6 @@
-"""Vectors on the last axis, and multilayer perceptrons between them."""
+"""Vectors on the last axis, and residual perceptrons between them."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,11 @@ def unit(x: jax.Array) -> jax.Array:
   return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + 1e-6)
 
 
+def flatten(x: jax.Array, ndim: int) -> jax.Array:
+  """Makes one axis of the last `ndim`; other axes may be empty."""
+  return x.reshape(*x.shape[:-ndim], math.prod(x.shape[-ndim:]))
+
+
 class MLP(nn.Module):
   """Vectors [..., F_i] -> [..., features], `depth` residual hidden layers.
 
@@ -40,3 +47,32 @@ class MLP(nn.Module):
       y = nn.relu(nn.Dense(self.width)(x))
       x = x + nn.Dense(self.width, kernel_init=small_init)(y)
     return nn.Dense(self.features)(x)
+
+
+class DenseEncoder(nn.Module):
+  """A residual MLP on the flattened object."""
+
+  width: int
+  depth: int
+  features: int
+  object_ndim: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    flat = flatten(x, self.object_ndim)
+    return MLP(self.features, self.width, self.depth)(flat)
+
+
+class DenseDecoder(nn.Module):
+  """A residual MLP to the flattened object."""
+
+  shape: tuple[int, ...]
+  width: int
+  depth: int
+  outputs: int
+
+  @nn.compact
+  def __call__(self, *inputs: jax.Array) -> jax.Array:
+    size = math.prod(self.shape[:-1]) * self.outputs
+    flat = MLP(size, self.width, self.depth)(*inputs)
+    return flat.reshape(*flat.shape[:-1], *self.shape[:-1], self.outputs)
