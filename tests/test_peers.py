@@ -45,7 +45,10 @@ OWN = {
   'gmn': {'match_size': 32, 'passes': 3, 'prior_passes': 2, 'layers': 2},
   'vae': {'layers': 2},
 }
+DENSE = {'nets': 'dense'}
+MIXER = {'nets': 'mixer'}
 RESIDUAL = {'nets': 'residual', 'features': 288}
+DYNAMIC = RESIDUAL | {'decoder': 'dynamic'}
 
 ELBO = Config(objective='elbo', kl_warmup=4)
 DREG_1 = Config(num_samples=1)
@@ -60,15 +63,15 @@ def tiny_fields(model, **fields):
 
 @pytest.fixture
 def fixed_noise(monkeypatch):
-  """Makes every sample of both libraries the same function of its index."""
+  """Gives both libraries the same samples, the K of them near each other."""
 
   def sample(self, key, shape=()):
-    noise = 0.5 - jnp.arange(*(shape or (1,)))
+    noise = 0.5 - 0.1 * jnp.arange(*(shape or (1,)))
     noise = noise.reshape(*shape, *(1 for _ in self.mean.shape))
     return self.mean + jnp.exp(0.5 * self.logvar) * noise
 
   def twin_sample(self, *shape):
-    noise = 0.5 - torch.arange(*(shape or (1,)))
+    noise = 0.5 - 0.1 * torch.arange(*(shape or (1,)))
     noise = noise.view(*shape, *(1 for _ in self.mean.shape))
     return self.mean + torch.exp(0.5 * self.logvar) * noise
 
@@ -122,8 +125,7 @@ def test_pieces_of_the_statistician_agree(nets):
 
 CASES = {
   **{
-    f'{model}-{nets}-{name}': (model, {'nets': nets}, config)
-    for model in TWINS
+    f'statistician-{nets}-{name}': ('statistician', {'nets': nets}, config)
     for nets in ('dense', 'mixer')
     for name, config in {
       'elbo': ELBO,
@@ -132,27 +134,20 @@ CASES = {
       'plain-3': PLAIN_3,
     }.items()
   },
-  'vae-residual': ('vae', {**RESIDUAL, 'layers': 1}, DREG_3),
-  'gmn-residual': ('gmn', {**RESIDUAL, 'layers': 1}, DREG_3),
-  'gmn-dynamic': ('gmn', {**RESIDUAL, 'decoder': 'dynamic'}, DREG_3),
-  'gmn-average-dynamic': (
-    'gmn',
-    {**RESIDUAL, 'decoder': 'dynamic', 'matching': 'average'},
-    ELBO,
-  ),
-  'gmn-dot': ('gmn', {'nets': 'dense', 'matching': 'dot'}, DREG_3),
-  'gmn-average': ('gmn', {'nets': 'dense', 'matching': 'average'}, DREG_3),
-  'gmn-two-pseudo-inputs': ('gmn', {'nets': 'dense', 'pseudo_inputs': 2}, ELBO),
-  'gmn-without-pseudo-inputs': (
-    'gmn',
-    {'nets': 'dense', 'pseudo_inputs': 0},
-    DREG_3,
-  ),
-  'gmn-pseudo-inputs-removed': (
-    'gmn',
-    {'nets': 'dense', 'use_pseudo_inputs': False},
-    PLAIN_3,
-  ),
+  'vae-elbo': ('vae', MIXER, ELBO),
+  'vae-dreg-1': ('vae', DENSE, DREG_1),
+  'vae-dreg-3': ('vae', DENSE, DREG_3),
+  'vae-plain-3': ('vae', DENSE, PLAIN_3),
+  'vae-residual': ('vae', RESIDUAL | {'layers': 1}, DREG_3),
+  'gmn-mixer': ('gmn', MIXER, DREG_3),
+  'gmn-elbo': ('gmn', DENSE | {'pseudo_inputs': 2}, ELBO),
+  'gmn-dreg-1': ('gmn', DENSE | {'pseudo_inputs': 0}, DREG_1),
+  'gmn-plain-3': ('gmn', DENSE | {'use_pseudo_inputs': False}, PLAIN_3),
+  'gmn-dot': ('gmn', DENSE | {'matching': 'dot'}, DREG_3),
+  'gmn-average': ('gmn', DENSE | {'matching': 'average'}, DREG_3),
+  'gmn-residual': ('gmn', RESIDUAL | {'layers': 1}, DREG_3),
+  'gmn-dynamic': ('gmn', DYNAMIC, DREG_3),
+  'gmn-average-dynamic': ('gmn', DYNAMIC | {'matching': 'average'}, PLAIN_3),
 }
 
 
