@@ -117,40 +117,40 @@ def residual_decoder(inputs):
   )
 
 
-def matching_network(features, z, encoder, decoder):
-  """Controllers, match space and networks between vectors have 200 units."""
-  size = 200
+def matching(features, z, size):
+  """Two controllers, keys, questions and a pseudo-input; z of all layers."""
   # A GRU: three maps of the input with bias, three of the state, one with.
   gru = 3 * dense(features, size) + 3 * size * size + size
   controllers = 2 * (gru + dense(size, 1) + size)
   keys = dense(features, size)
   questions = dense(features + size, size) + dense(z + size, size)
   questions += dense(size, size)
-  prior = dense(features + size, 200) + dense(200, 2 * z)
-  posterior = dense(2 * features, 200) + dense(200, 2 * z)
-  pseudo_input = features + size
-  return (
-    encoder
-    + decoder
-    + controllers
-    + keys
-    + questions
-    + prior
-    + posterior
-    + pseudo_input
-  )
+  return controllers + keys + questions + (features + size)
 
 
 def gmn_small():
-  encoder = mixer(49, 192, 2, 512 // 16)
-  decoder = mixer(64 // 16 + 512 // 16, 192, 3, 49)
-  return matching_network(512, 64, encoder, decoder)
+  # Sizes of vectors are those of one token of 16.
+  features, size, z = 512 // 16, 192 // 16, 32 // 16
+  encoder = mixer(49, 192, 2, features)
+  decoder = mixer(2 * z + features, 192, 3, 49)
+  heads = sum(
+    mixer(features + given + above, 64, 2, 2 * z)
+    for given in (size, features)
+    for above in (0, z)
+  )
+  return encoder + decoder + heads + matching(512, 2 * 32, 192)
+
+
+def published_matching():
+  """psi 288, z 50; what lies between vectors has 200 units."""
+  prior = dense(288 + 200, 200) + dense(200, 2 * 50)
+  posterior = dense(2 * 288, 200) + dense(200, 2 * 50)
+  return prior + posterior + matching(288, 50, 200)
 
 
 def gmn_conv():
-  return matching_network(
-    288, 50, residual_encoder(), residual_decoder(50 + 288)
-  )
+  nets = residual_encoder() + residual_decoder(50 + 288)
+  return nets + published_matching()
 
 
 def residual_mlp(inputs, depth, outputs):
@@ -159,12 +159,12 @@ def residual_mlp(inputs, depth, outputs):
 
 
 def gmn_fc():
-  encoder = residual_mlp(784, 2, 288)
-  return matching_network(288, 50, encoder, residual_mlp(50 + 288, 3, 784))
+  nets = residual_mlp(784, 2, 288) + residual_mlp(50 + 288, 3, 784)
+  return nets + published_matching()
 
 
 def vae_small():
-  features, z = 512 // 16, 64 // 16
+  features, z = 512 // 16, 32 // 16
   priors = mixer(z, 64, 2, 2 * z)
   posteriors = sum(mixer(features + above, 64, 2, 2 * z) for above in (0, z))
   nets = mixer(49, 192, 2, features) + mixer(2 * z, 192, 3, 49)
