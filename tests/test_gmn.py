@@ -313,6 +313,8 @@ def test_nothing_visible_is_zero_with_finite_gradients(kind):
 
 
 def test_fields_without_a_meaning_are_refused(x):
+  with pytest.raises(InputError, match='layers must be >= 1; got 0'):
+    build(layers=0)
   with pytest.raises(InputError, match='passes must be >= 1; got 0'):
     build(passes=0)
   with pytest.raises(InputError, match='cosine'):

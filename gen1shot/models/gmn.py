@@ -65,6 +65,8 @@ class GenerativeMatchingNetwork(nn.Module):
 
   def setup(self) -> None:
     check_choice('decoder', self.decoder, DECODERS)
+    if self.layers < 1:
+      raise InputError(f'layers must be >= 1; got {self.layers}')
     if self.pseudo_inputs < 0:
       raise InputError(f'pseudo_inputs must be >= 0; got {self.pseudo_inputs}')
     self.likelihood, per_value = observation(self.observation)

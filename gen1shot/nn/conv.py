@@ -15,9 +15,7 @@ from gen1shot.nn.dense import flatten, join
 class ConvEncoder(nn.Module):
   """Three stages of conv3x3, conv3x3, conv3x3/2 with ELU, then flat.
 
-  The Omniglot encoder of Edwards & Storkey 2016 (width 64: 64, 128, 256
-  channels). They normalise over the batch, which would tie the episodes of a
-  batch together; here each image is normalised by itself.
+  64, 128 and 256 channels at width 64, as published.
   """
 
   width: int
