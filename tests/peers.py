@@ -115,7 +115,8 @@ def rearranged(value, layer, mirrored):
     return value.permute(3, 2, 0, 1)
   if value.ndim == 2 and isinstance(layer, torch.nn.ConvTranspose2d):
     return value.unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)
-  return value.T if value.ndim == 2 else value
+  # A product pixel by pixel is a convolution of one pixel to the twin.
+  return value.T.reshape(layer.weight.shape) if value.ndim == 2 else value
 
 
 def mirror_columns(layer):

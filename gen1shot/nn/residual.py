@@ -48,15 +48,18 @@ class ResidualDecoder(nn.Module):
     x = nn.PReLU()(nn.Dense(FEATURES)(v)).reshape(*v.shape[:-1], 3, 3, 32)
     for channels, kernel in DECODER:
       x = _residual(x, factors)
-      x = nn.PReLU()(TransposedConv(channels, kernel)(x))
-    return nn.Conv(self.outputs, (1, 1))(x)
+      blocks = nn.PReLU()(TransposedConv(channels, kernel)(x))
+      x = interleave(blocks, kernel)
+    # A product pixel by pixel, cheaper before the pixels are put in place.
+    return interleave(nn.Dense(self.outputs)(blocks), kernel)
 
 
 class TransposedConv(nn.Module):
-  """Transposed convolution of stride 2, VALID: H -> 2 H + kernel - 2.
+  """Transposed convolution of stride 2, VALID, its outputs in blocks of 2x2.
 
-  Computed as a convolution of stride 1 whose outputs are the four pixels of
-  each 2x2 block, which spares the zeros between the inputs; same numbers.
+  One matrix product maps the inputs that reach a block of pixels to the block:
+  no zeros between the inputs, and gradients that are matrix products. The image
+  that `interleave` makes of the blocks has the side 2 H + kernel - 2.
   """
 
   features: int
@@ -75,25 +78,29 @@ class TransposedConv(nn.Module):
     taps = -(-k // 2)  # inputs that reach a pixel, along an axis
     odd = 2 * taps - k
     weights = jnp.pad(weights, ((0, odd), (0, odd), (0, 0), (0, 0)))
-    # Pixel 2 j + a sums kernel 2 d + a at input j - d: flip d into a
-    # convolution, and put a among the outputs.
+    # Pixel 2 j + a sums kernel 2 d + a at input j - d.
     weights = weights.reshape(taps, 2, taps, 2, channels, self.features)
-    weights = weights[::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
-    weights = weights.reshape(taps, taps, channels, 4 * self.features)
+    weights = weights.transpose(0, 2, 4, 1, 3, 5).reshape(-1, 4 * self.features)
     flat = x.reshape(-1, height, width, channels)
-    blocks = jax.lax.conv_general_dilated(
-      flat,
-      weights,
-      (1, 1),
-      [(taps - 1, taps - 1)] * 2,
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-    )
-    rows, columns = blocks.shape[1:3]
-    blocks = blocks.reshape(-1, rows, columns, 2, 2, self.features)
-    y = blocks.swapaxes(2, 3).reshape(
-      *lead, 2 * rows, 2 * columns, self.features
-    )
-    return y[..., : 2 * rows - odd, : 2 * columns - odd, :] + bias
+    reaching = [
+      jnp.pad(flat, ((0, 0), (i, taps - 1 - i), (j, taps - 1 - j), (0, 0)))
+      for i in range(taps)
+      for j in range(taps)
+    ]
+    rows, columns = height + taps - 1, width + taps - 1
+    blocks = jnp.concatenate(reaching, axis=-1) @ weights
+    return blocks.reshape(*lead, rows, columns, 2, 2, self.features) + bias
+
+
+def interleave(blocks: jax.Array, kernel: int) -> jax.Array:
+  """Blocks [..., H, W, 2, 2, C] -> [..., 2 H, 2 W, C].
+
+  Without the last row and column if the kernel that made the blocks is odd.
+  """
+  *lead, rows, columns, _, _, channels = blocks.shape
+  x = blocks.swapaxes(-3, -4).reshape(*lead, 2 * rows, 2 * columns, channels)
+  odd = kernel % 2
+  return x[..., : 2 * rows - odd, : 2 * columns - odd, :]
 
 
 def _residual(x: jax.Array, factors: jax.Array | None) -> jax.Array:
