@@ -7,6 +7,7 @@ from flax import linen as nn
 from gen1shot import bounds
 from gen1shot.bounds import Params
 from gen1shot.config import Config
+from gen1shot.errors import InputError
 
 Metrics = dict[str, jax.Array]
 
@@ -40,6 +41,20 @@ def objective(
   return _iwae(module, config, params, x, key, starts)
 
 
+def check_objective(module: nn.Module, config: Config) -> None:
+  """Raises InputError unless the model has what the objective asks for.
+
+  DReG takes log weights apart, which models whose posterior is a recurrence do
+  not offer: their draw of z_s is part of computing q(z_s+1).
+  """
+  dreg = config.objective == 'iwae' and config.gradient == 'dreg'
+  if dreg and not hasattr(module, 'log_q'):
+    raise InputError(
+      f'gradient=dreg is not for recurrent posteriors; got {config.model} with '
+      'objective=iwae: use gradient=plain, or objective=elbo'
+    )
+
+
 def _elbo(module, config, params, x, key, step):
   variables = {'params': params}
   bound = module.apply(variables, x, method='bound', rngs=_streams(key))
@@ -69,14 +84,14 @@ def _iwae(module, config, params, x, key, starts):
   def log_q(given, latents):
     return call('log_q', *given, latents)
 
-  # The encoding stands beside the parameters: it depends on them, and is
-  # differentiated once for all that is made of it.
-  given = (params, call('encode', params, x, starts))
-  if config.gradient == 'dreg':
-    positions = bounds.dreg(sample, log_p, log_q, given)
+  if config.gradient == 'plain':
+    weights = call('log_weights', params, x, config.num_samples, starts)
+    positions = bounds.iwae(weights)
   else:
-    latents = sample(given)
-    positions = bounds.iwae(log_p(given, latents) - log_q(given, latents))
+    # The encoding stands beside the parameters: it depends on them, and is
+    # differentiated once for all that is made of it.
+    given = (params, call('encode', params, x, starts))
+    positions = bounds.dreg(sample, log_p, log_q, given)
   return positions.mean(), {'first': positions[0], 'last': positions[-1]}
 
 

@@ -13,7 +13,7 @@ from gen1shot.bounds import Params
 from gen1shot.config import Config
 from gen1shot.curriculum import stage
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episode
-from gen1shot.objectives import Metrics, objective
+from gen1shot.objectives import Metrics, check_objective, objective
 
 Step = Callable[
   ['TrainState', Dataset, jax.Array], tuple['TrainState', Metrics]
@@ -66,7 +66,11 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
   The key is the run's: noise and episodes follow from it and `state.step`, so
   a resumed run repeats what it would have drawn. Metrics are means over the
   batch, in nats per object, and the gradient's global norm.
+
+  Raises:
+    InputError: the model has no such objective.
   """
+  check_objective(module, config)
   optimiser = make_optimiser(config)
 
   def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):

@@ -7,7 +7,9 @@ from typing import Any
 from flax import linen as nn
 
 from gen1shot.errors import check_choice
+from gen1shot.models.draw import DRAW
 from gen1shot.models.gmn import GenerativeMatchingNetwork
+from gen1shot.models.sequential import SequentialGenerativeModel
 from gen1shot.models.statistician import Statistician
 from gen1shot.models.vae import VAE
 
@@ -65,6 +67,27 @@ ZOO = {
       'small': {},
       # The nets of the published GMN without its memory: its baseline.
       'conv': {'nets': 'residual', **_PUBLISHED_GMN},
+    },
+  ),
+  'draw': Entry(
+    DRAW,
+    {
+      'small': {},
+      # Gregor et al. 2015, MNIST.
+      'paper': {
+        'recurrent_steps': 64,
+        'z_dim': 100,
+        'read_size': 2,
+        'write_size': 5,
+      },
+    },
+  ),
+  'sequential': Entry(
+    SequentialGenerativeModel,
+    {
+      'small': {},
+      # Rezende et al. 2016, 28x28 Omniglot: 80 steps, an LSTM of 400.
+      'paper': {'recurrent_steps': 80, 'hidden': 400, 'remat': True},
     },
   ),
 }

@@ -1,20 +1,19 @@
-"""The generative matching network: what may depend on what, and its parts."""
+"""The generative matching network: what may depend on what, its bounds."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from odds import SIGMAS
+from questions import influence
 
 from gen1shot import bounds, training
 from gen1shot.config import Config
 from gen1shot.data.episodes import ImageClasses
 from gen1shot.errors import InputError
 from gen1shot.models.gmn import GenerativeMatchingNetwork
-from gen1shot.nn import residual
-from gen1shot.nn.sets import Matching, Memory
 
 T, SHAPE = 4, (3, 2, 1)
-SIGMAS = 4.5
 FIELDS = {
   'nets': 'dense',
   'width': 8,
@@ -53,13 +52,6 @@ def network(request):
 @pytest.fixture(scope='module')
 def x():
   return jax.random.bernoulli(jax.random.key(1), 0.4, (T, *SHAPE)) * 1.0
-
-
-def influence(function, x):
-  """Which objects [T] each output [..., T] of `function` depends on."""
-  jacobian = jax.jit(jax.jacobian(function))(x)
-  dims = tuple(range(-len(SHAPE), 0))
-  return np.asarray(abs(jacobian).max(dims) > 0)
 
 
 @pytest.mark.parametrize('second', [None, 2], ids=['one set', 'two sets'])
@@ -247,71 +239,6 @@ def test_a_learned_copy_raises_its_own_likelihood():
   assert own.mean() > other.mean() + 0.5
 
 
-# --- matching
-
-
-def memory_of(count):
-  noise = np.random.default_rng(1)
-  return Memory(
-    jnp.asarray(noise.standard_normal((count, 3), np.float32)),
-    jnp.asarray(noise.standard_normal((count, 4), np.float32)),
-  )
-
-
-def match(kind, memory, visible, question):
-  module = Matching(4, 1, kind)
-
-  def ask(state):
-    return jnp.broadcast_to(question, state.shape)
-
-  answer, params = module.init_with_output(
-    jax.random.key(0), memory, visible, ask
-  )
-  if kind == 'average':  # asks for no temperature
-    return answer[0], None
-  temperature = params['params']['temperature']
-  state = params['params']['start'] @ temperature['kernel'][:, 0]
-  return answer[0], jax.nn.softplus(state + temperature['bias'][0])
-
-
-@pytest.mark.parametrize('kind', ['cosine', 'dot'])
-def test_one_pass_is_softmax_attention(kind):
-  memory, question = memory_of(5), jnp.array([0.3, -1.0, 0.5, 2.0])
-  visible = np.array([True, True, False, True, True])
-  answer, temperature = match(kind, memory, visible, question)
-  keys, values = np.asarray(memory.keys), np.asarray(memory.values)
-  similarity = keys @ question
-  if kind == 'cosine':
-    similarity /= np.linalg.norm(keys, axis=1) * np.linalg.norm(question)
-  weights = np.exp(np.asarray(temperature * similarity)) * visible
-  np.testing.assert_allclose(
-    answer, weights @ values / weights.sum(), rtol=1e-4, atol=1e-5
-  )
-
-
-def test_average_is_the_mean_of_the_visible():
-  memory = memory_of(5)
-  visible = np.array([True, False, False, True, True])
-  answer, _ = match('average', memory, visible, jnp.ones(4))
-  np.testing.assert_allclose(
-    answer, memory.values[visible].mean(0), rtol=1e-5, atol=1e-6
-  )
-
-
-@pytest.mark.parametrize('kind', ['cosine', 'dot', 'average'])
-def test_nothing_visible_is_zero_with_finite_gradients(kind):
-  memory = memory_of(3)
-
-  def loss(memory):
-    answer, _ = match(kind, memory, np.zeros(3, bool), jnp.ones(4))
-    return answer.sum()
-
-  value, gradient = jax.value_and_grad(loss)(memory)
-  assert value == 0.0
-  for leaf in jax.tree.leaves(gradient):
-    np.testing.assert_array_equal(leaf, 0.0)
-
-
 def test_fields_without_a_meaning_are_refused(x):
   with pytest.raises(InputError, match='layers must be >= 1; got 0'):
     build(layers=0)
@@ -323,55 +250,3 @@ def test_fields_without_a_meaning_are_refused(x):
     build(decoder='dinamic')
   with pytest.raises(InputError, match='nets=residual; got dense'):
     build(decoder='dynamic')
-
-
-# --- residual convolutions
-
-
-@pytest.mark.parametrize('kernel', [2, 3, 4])
-def test_transposed_convolution_is_that_of_the_library(kernel):
-  x = jax.random.normal(jax.random.key(0), (2, 5, 6, 3))
-  module = residual.TransposedConv(4, kernel)
-  blocks, params = module.init_with_output(jax.random.key(1), x)
-  y = residual.interleave(blocks, kernel)
-  # The library correlates with the kernel as it is, we with its mirror image.
-  expected = jax.lax.conv_transpose(
-    x,
-    params['params']['kernel'][::-1, ::-1],
-    (2, 2),
-    'VALID',
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-  )
-  np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_dynamic_factors_are_filters_of_each_image():
-  noise = np.random.default_rng(0)
-  x = jnp.asarray(noise.standard_normal((2, 4, 4, 3), np.float32))
-  factors = jnp.asarray(noise.standard_normal((2, 5), np.float32))
-
-  class Layer(residual.nn.Module):
-    @residual.nn.compact
-    def __call__(self, x, factors):
-      return residual._conv(x, factors)
-
-  params = Layer().init(jax.random.key(0), x, factors)['params']
-  dense = params['Dense_0']
-  dense['kernel'] = jnp.asarray(
-    noise.standard_normal(dense['kernel'].shape, np.float32)
-  )
-  y = Layer().apply({'params': params}, x, factors)
-  for own_x, own_factors, own_y in zip(x, factors, y, strict=True):
-    a, b = np.split(
-      np.asarray(1 + own_factors @ dense['kernel'] + dense['bias']), 2
-    )
-    kernel = params['Conv_0']['kernel'] * a[:, None] * b
-    expected = jax.lax.conv_general_dilated(
-      own_x[None],
-      kernel,
-      (1, 1),
-      'SAME',
-      dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-    )[0]
-    expected += b * params['Conv_0']['bias']
-    np.testing.assert_allclose(own_y, expected, rtol=1e-3, atol=1e-4)

@@ -128,17 +128,24 @@ class GenerativeMatchingNetwork(nn.Module):
     log_likelihood = self._log_likelihood(x, encoded, zs)
     return Bound(log_likelihood, kl_local, jnp.zeros(())).where(mask)
 
-  def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+  def log_weights(
+    self,
+    x: jax.Array,
+    num_samples: int,
+    starts: jax.Array | None = None,
+  ) -> jax.Array:
     """log importance weights of log p(x_t | x_<t), every prefix in one pass.
 
     Args:
       x: objects [T, *shape].
       num_samples: K.
+      starts: boolean [T], True where a set begins, if x is several sets one
+        after another; None for one set.
 
     Returns:
       [K, T].
     """
-    encoded = self.encode(x)
+    encoded = self.encode(x, starts)
     zs = self.sample_posterior(encoded, num_samples)
     return self.log_p(x, encoded, zs) - self.log_q(encoded, zs)
 

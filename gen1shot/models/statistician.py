@@ -108,7 +108,12 @@ class Statistician(nn.Module):
     log_likelihood = self._log_likelihood(x, c, zs)
     return Bound(log_likelihood, kl_local, kl_context).where(mask)
 
-  def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+  def log_weights(
+    self,
+    x: jax.Array,
+    num_samples: int,
+    starts: jax.Array | None = None,
+  ) -> jax.Array:
     """log importance weights of log p(x_t | x_<t), every prefix in one pass.
 
     p(x_t | x_<t) is defined as ∫ q(c | x_<t) p(x_t | c) dc, with p(c) for the
@@ -117,11 +122,13 @@ class Statistician(nn.Module):
     Args:
       x: objects [T, *shape].
       num_samples: K.
+      starts: boolean [T], True where a set begins, if x is several sets one
+        after another; None for one set.
 
     Returns:
       [K, T].
     """
-    encoded = self.encode(x)
+    encoded = self.encode(x, starts)
     drawn = self.sample_posterior(encoded, num_samples)
     return self.log_p(x, encoded, drawn) - self.log_q(encoded, drawn)
 

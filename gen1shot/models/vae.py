@@ -85,9 +85,14 @@ class VAE(nn.Module):
     log_likelihood = self._log_likelihood(x, zs)
     return Bound(log_likelihood, kl_local, jnp.zeros(())).where(mask)
 
-  def log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+  def log_weights(
+    self,
+    x: jax.Array,
+    num_samples: int,
+    starts: jax.Array | None = None,
+  ) -> jax.Array:
     """log importance weights of log p(x_t): [T, *shape] -> [K, T]."""
-    h = self.encode(x)
+    h = self.encode(x, starts)
     zs = self.sample_posterior(h, num_samples)
     return self.log_p(x, h, zs) - self.log_q(h, zs)
 

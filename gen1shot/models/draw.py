@@ -1,0 +1,171 @@
+"""DRAW, the deep recurrent attentive writer (Gregor et al. 2015).
+
+    p(x) = ∫ p(x | c_S) prod_s N(z_s; 0, I) dz,  c_s = c_s-1 + write(h_s)
+
+S steps paint a canvas c; h_s is the state of a recurrent decoder of z_1..z_s.
+Objects are independent, so examples cannot help. Shapes: T objects, K
+importance samples, S steps, D the size of z_s, H the size of the states. One
+episode a call; `jax.vmap` adds the batch.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from gen1shot.bounds import Bound
+from gen1shot.distributions import DiagGaussian, observation
+from gen1shot.errors import InputError
+from gen1shot.nn.canvas import Reader, Step, Writer, infer, unroll
+from gen1shot.nn.dense import flatten, join
+from gen1shot.nn.sets import masked_mean
+
+State = tuple[jax.Array, jax.Array]  # of an LSTM, [..., H] both
+
+
+@struct.dataclass
+class Painting:
+  """What a step hands to the next."""
+
+  canvas: jax.Array  # [..., *shape], parameters of p(x)
+  decoder: State
+  encoder: State
+
+
+class DRAW(nn.Module):
+  """DRAW for images [height, width, channels].
+
+  Raises (when it is first used):
+    InputError: a field has no meaning, or does not fit the shape.
+  """
+
+  observation_shape: tuple[int, ...]  # (H, W, C)
+  observation: str = 'bernoulli'  # bernoulli, gaussian or logistic
+  recurrent_steps: int = 8  # S
+  hidden: int = 256  # H
+  z_dim: int = 32  # D, of each step
+  attention: str = 'filterbank'  # filterbank, transformer or none
+  read_size: int = 12  # pixels a side of what is read
+  write_size: int = 12  # and of what is written
+  remat: bool = False  # compute steps twice, to keep less in memory
+
+  def setup(self) -> None:
+    if self.recurrent_steps < 1:
+      raise InputError(
+        f'recurrent_steps must be >= 1; got {self.recurrent_steps}'
+      )
+    if len(self.observation_shape) != 3:
+      raise InputError(
+        f'DRAW takes images [H, W, C]; got {self.observation_shape}'
+      )
+    self.likelihood, per_value = observation(self.observation)
+    *sides, channels = self.observation_shape
+    shape = (*sides, channels * per_value)
+    self.reader = Reader(self.attention, self.read_size)
+    self.writer = Writer(self.attention, self.write_size, shape)
+    self.encoder = nn.OptimizedLSTMCell(self.hidden)
+    self.decoder = nn.OptimizedLSTMCell(self.hidden)
+    self.posterior = nn.Dense(2 * self.z_dim)
+    self.blank = self.param('blank', nn.initializers.zeros, shape)
+
+  # The four questions.
+
+  def bound(self, x: jax.Array, mask: jax.Array | None = None) -> Bound:
+    """The terms of the ELBO on log p(x_1..x_T), equations 9 to 12.
+
+    Args:
+      x: objects [T, *shape].
+      mask: boolean [T], objects that count; None for all.
+
+    Uses the random stream `sample`.
+    """
+    painting, steps = self._infer(x, self._noise(len(x)))
+    # sum_s KL(q(z_s | z_<s, x) || N(0, I))
+    kl_local = steps.kl.sum(0)
+    # E log p(x | c_S)
+    log_likelihood = self._log_likelihood(x, painting)
+    return Bound(log_likelihood, kl_local, jnp.zeros(())).where(mask)
+
+  def log_weights(
+    self,
+    x: jax.Array,
+    num_samples: int,
+    starts: jax.Array | None = None,
+  ) -> jax.Array:
+    """log importance weights of log p(x_t): [T, *shape] -> [K, T]."""
+    del starts
+    painting, steps = self._infer(x, self._noise(num_samples, len(x)))
+    return self._log_likelihood(x, painting) + steps.log_ratio.sum(0)
+
+  def joint_log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
+    """The same: log p(x_1..x_T) has a factor for every object."""
+    return self.log_weights(x, num_samples)
+
+  def predict(
+    self,
+    support: jax.Array,
+    num_samples: int,
+    mask: jax.Array | None = None,
+  ) -> jax.Array:
+    """Means of new objects [S, *shape] from p(x), whatever the support."""
+    del support, mask
+    noise = self._noise(num_samples)
+    painting, _ = unroll(
+      DRAW._paint, self, self._begin(noise.shape[1:-1]), noise, self.remat
+    )
+    return self._likelihood(painting).mean
+
+  def embed(
+    self, support: jax.Array, mask: jax.Array | None = None
+  ) -> DiagGaussian:
+    """Means of q(z_1..z_S | x) along themselves, averaged over a set.
+
+    [N, *shape] -> [S D], of unit variance; 0 for N = 0.
+    """
+    noise = self._noise(len(support))
+    _, steps = self._infer(support, jnp.zeros_like(noise))
+    means = flatten(jnp.moveaxis(steps.mean, 0, -2), 2)
+    mean, _ = masked_mean(means, mask)
+    return DiagGaussian(mean, jnp.zeros_like(mean))
+
+  # Pieces.
+
+  def _noise(self, *lead: int) -> jax.Array:
+    """[S, *lead, D]."""
+    shape = (self.recurrent_steps, *lead, self.z_dim)
+    return jax.random.normal(self.make_rng('sample'), shape)
+
+  def _begin(self, lead: tuple[int, ...]) -> Painting:
+    nothing = jnp.zeros((*lead, self.hidden))
+    canvas = jnp.broadcast_to(self.blank, (*lead, *self.blank.shape))
+    return Painting(canvas, (nothing, nothing), (nothing, nothing))
+
+  def _infer(self, x: jax.Array, noise: jax.Array) -> tuple[Painting, Step]:
+    """The painting of x [T, *shape] with z ~ q; noise [S, ..., T, D]."""
+
+    def step(self, painting, noise):
+      error = x - self._likelihood(painting).mean
+      _, h = painting.decoder
+      seen = self.reader(h, jnp.broadcast_to(x, error.shape), error)
+      encoder, summary = self.encoder(painting.encoder, join(seen, h))
+      q = DiagGaussian.from_parameters(self.posterior(summary))
+      z, told = infer(q, noise)
+      painting, _ = self._paint(painting, z)
+      return painting.replace(encoder=encoder), told
+
+    begin = self._begin(noise.shape[1:-1])
+    return unroll(step, self, begin, noise, self.remat)
+
+  def _paint(self, painting: Painting, z: jax.Array):
+    """One step of the decoder: what it draws is added to the canvas."""
+    decoder, h = self.decoder(painting.decoder, z)
+    drawn, window = self.writer(h)
+    return painting.replace(
+      canvas=painting.canvas + drawn, decoder=decoder
+    ), window
+
+  def _likelihood(self, painting: Painting):
+    return self.likelihood.from_parameters(painting.canvas)
+
+  def _log_likelihood(self, x: jax.Array, painting: Painting) -> jax.Array:
+    return self._likelihood(painting).log_prob(x).sum((-3, -2, -1))

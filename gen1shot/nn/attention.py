@@ -1,0 +1,122 @@
+"""Windows onto images: differentiable reads and writes at an attended place.
+
+The kernels of a window are separable, so that a read and a write are two matrix
+products. Shapes: N pixels a side of the patch, images [H, W, C]; any leading
+axes. Pixels are numbered from 0; a side of n pixels has its middle at
+(n - 1) / 2.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+
+@struct.dataclass
+class Window:
+  """Separable kernels between a patch and an image."""
+
+  rows: jax.Array  # [..., N, H]
+  columns: jax.Array  # [..., N, W]
+  gain: jax.Array  # [...]
+
+  def read(self, image: jax.Array) -> jax.Array:
+    """The patch that is seen: [..., H, W, C] -> [..., N, N, C]."""
+    seen = jnp.einsum('...nh,...hwc->...nwc', self.rows, image)
+    seen = jnp.einsum('...mw,...nwc->...nmc', self.columns, seen)
+    return self.gain[..., None, None, None] * seen
+
+  def write(self, patch: jax.Array) -> jax.Array:
+    """The transposed product: a patch [..., N, N, C] -> [..., H, W, C].
+
+    The adjoint of `read` but for the gain, which divides.
+    """
+    drawn = jnp.einsum('...nh,...nmc->...hmc', self.rows, patch)
+    drawn = jnp.einsum('...mw,...hmc->...hwc', self.columns, drawn)
+    return drawn / self.gain[..., None, None, None]
+
+
+def filterbank(
+  parameters: jax.Array, size: int, height: int, width: int
+) -> Window:
+  """A grid of size x size Gaussian filters (Gregor et al. 2015, section 3.2).
+
+  Args:
+    parameters: [..., 5]: centre of the grid as x and y, from -1 to 1 across the
+      image, log variance, log stride and log gain. Zeros put the grid over the
+      whole image.
+    size: N.
+    height: H.
+    width: W.
+  """
+  x, y, logvar, log_stride, log_gain = jnp.moveaxis(parameters, -1, 0)
+  stride = jnp.exp(log_stride) * (max(height, width) - 1) / max(size - 1, 1)
+  offsets = jnp.arange(size) - (size - 1) / 2
+
+  def kernels(middle: jax.Array, side: int) -> jax.Array:
+    centre = (side + 1) / 2 * (middle + 1) - 1
+    means = centre[..., None] + stride[..., None] * offsets
+    distances = jnp.arange(side) - means[..., None]
+    exponents = -0.5 * distances**2 * jnp.exp(-logvar)[..., None, None]
+    # Softmax: a row sums to 1, however far outside the image it looks.
+    return jax.nn.softmax(exponents, axis=-1)
+
+  return Window(kernels(y, height), kernels(x, width), jnp.exp(log_gain))
+
+
+def transformer(
+  parameters: jax.Array, size: int, height: int, width: int
+) -> tuple[Window, Window]:
+  """Windows of a spatial transformer (Jaderberg et al. 2015) and its inverse.
+
+  The affine maps are scales and translations: coordinates, from -1 to 1 between
+  the middles of the outermost pixels, go from u in the patch to s u + t in the
+  image. Both kernels are bilinear, with nothing outside. Where the patch is
+  coarser than the image, a read averages the pixels between its places: else
+  strokes fall through the grid, and what is seen jumps as the window moves.
+
+  Args:
+    parameters: [..., 4]: log s along x and y, t along x and y. Zeros are the
+      identity.
+    size: N, at least 2.
+    height: H.
+    width: W.
+
+  Returns:
+    The window to `read` through, which samples the image at the places of the
+    patch, and the window to `write` through, which samples the patch at the
+    places of the image.
+  """
+  log_sx, log_sy, tx, ty = jnp.moveaxis(parameters, -1, 0)
+
+  def kernels(
+    log_scale: jax.Array, shift: jax.Array, side: int
+  ) -> tuple[jax.Array, jax.Array]:
+    scale, shift = jnp.exp(log_scale)[..., None], shift[..., None]
+    of_patch = scale * jnp.linspace(-1, 1, size) + shift  # in the image
+    of_image = (jnp.linspace(-1, 1, side) - shift) / scale  # in the patch
+    apart = scale * (side - 1) / (size - 1)  # pixels of the image
+    width = jnp.maximum(1.0, apart)[..., None]
+    distance = _index(of_patch, side)[..., :, None] - jnp.arange(side)
+    reading = _hat(distance / width) / width
+    writing = _hat(
+      _index(of_image, size)[..., None, :] - jnp.arange(size)[:, None]
+    )
+    return reading, writing
+
+  read_rows, write_rows = kernels(log_sy, ty, height)
+  read_columns, write_columns = kernels(log_sx, tx, width)
+  one = jnp.ones(log_sx.shape)
+  return (
+    Window(read_rows, read_columns, one),
+    Window(write_rows, write_columns, one),
+  )
+
+
+def _index(coordinate: jax.Array, side: int) -> jax.Array:
+  """From -1..1 to the numbers of pixels."""
+  return (coordinate + 1) / 2 * (side - 1)
+
+
+def _hat(distance: jax.Array) -> jax.Array:
+  """The linear kernel."""
+  return jnp.maximum(0.0, 1.0 - jnp.abs(distance))

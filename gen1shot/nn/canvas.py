@@ -1,0 +1,142 @@
+"""What recurrent painters share: reading, writing, and the loop of steps.
+
+Images [..., H, W, C], states [..., D]; any leading axes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+
+from gen1shot.distributions import DiagGaussian, kl
+from gen1shot.errors import InputError, check_choice
+from gen1shot.nn import attention
+from gen1shot.nn.attention import Window
+from gen1shot.nn.dense import flatten
+
+_LIMIT = 1.5  # of the parameters of windows, which are 0 for the whole image
+ATTENTION = ('filterbank', 'transformer', 'none')
+
+
+class Reader(nn.Module):
+  """The part of images that a state attends to: [..., features].
+
+  The images are joined; with attention `none` all of them is seen.
+  """
+
+  kind: str
+  size: int  # of the patch
+
+  @nn.compact
+  def __call__(self, state: jax.Array, *images: jax.Array) -> jax.Array:
+    check(self.kind, self.size)
+    image = jnp.concatenate(images, axis=-1)
+    if self.kind == 'none':
+      return flatten(image, 3)
+    window, _ = _windows(self.kind, state, self.size, *image.shape[-3:-1])
+    return flatten(window.read(image), 3)
+
+
+class Writer(nn.Module):
+  """What a state draws, [..., *shape], and its window; None without one."""
+
+  kind: str
+  size: int  # of the patch
+  shape: tuple[int, int, int]
+
+  @nn.compact
+  def __call__(self, state: jax.Array) -> tuple[jax.Array, Window | None]:
+    check(self.kind, self.size)
+    height, width, channels = self.shape
+    if self.kind == 'none':
+      drawn = nn.Dense(height * width * channels)(state)
+      return drawn.reshape(*state.shape[:-1], *self.shape), None
+    patch = nn.Dense(self.size * self.size * channels)(state)
+    patch = patch.reshape(*state.shape[:-1], self.size, self.size, channels)
+    _, window = _windows(self.kind, state, self.size, height, width)
+    return window.write(patch), window
+
+
+def _windows(
+  kind: str, state: jax.Array, size: int, height: int, width: int
+) -> tuple[Window, Window]:
+  """The windows of a state to read and to write through.
+
+  Their parameters stay within _LIMIT: the gradients of a window that shrinks to
+  a point, or leaves the image for good, have no bound.
+  """
+  count = {'filterbank': 5, 'transformer': 4}[kind]
+  told = nn.Dense(count, kernel_init=nn.initializers.zeros)(state)
+  parameters = _LIMIT * nn.tanh(told / _LIMIT)
+  if kind == 'transformer':
+    return attention.transformer(parameters, size, height, width)
+  window = attention.filterbank(parameters, size, height, width)
+  return window, window
+
+
+def check(kind: str, size: int) -> None:
+  """Raises InputError unless there are such windows."""
+  check_choice('attention', kind, ATTENTION)
+  if kind != 'none' and size < 2:
+    raise InputError(f'patches must have at least 2 x 2 pixels; got {size}')
+
+
+@struct.dataclass
+class Step:
+  """What a step of inference tells."""
+
+  kl: jax.Array  # [...] KL(q(z_s | z_<s, x) || N(0, I))
+  log_ratio: jax.Array  # [...] log p(z_s) - log q(z_s | z_<s, x)
+  mean: jax.Array  # [..., D] of q(z_s | z_<s, x)
+
+
+def infer(q: DiagGaussian, noise: jax.Array) -> tuple[jax.Array, Step]:
+  """A reparameterised draw from q, beside the prior N(0, I)."""
+  prior = DiagGaussian.standard(())
+  z = q.mean + jnp.exp(0.5 * q.logvar) * noise
+  log_ratio = (prior.log_prob(z) - q.log_prob(z)).sum(-1)
+  return z, Step(kl(q, prior).sum(-1), log_ratio, q.mean)
+
+
+def unroll(
+  step: Callable[[nn.Module, Any, Any], tuple[Any, Any]],
+  module: nn.Module,
+  carry: Any,
+  xs: Any,
+  remat: bool,
+  convolves: bool = False,
+) -> tuple[Any, Any]:
+  """`lax.scan` of `step(module, carry, x)` over the leading axis of xs.
+
+  With `remat` the backward pass computes each step again from its carry, so
+  that memory grows with the carry and not with all that a step computes.
+  `convolves` tells that a step holds convolutions: XLA differentiates them
+  twenty times slower in a loop on CPU, so there the loop is unrolled.
+  """
+  if remat:
+    step = nn.remat(step, prevent_cse=False)
+  scan = nn.scan(
+    step,
+    variable_broadcast='params',
+    split_rngs={'params': False},
+    unroll=len(xs) if convolves and jax.default_backend() == 'cpu' else 1,
+  )
+  return scan(module, carry, xs)
+
+
+class GatedUpdate(nn.Module):
+  """A convolutional GRU: takes what was drawn into the canvas."""
+
+  channels: int
+
+  @nn.compact
+  def __call__(self, canvas: jax.Array, drawn: jax.Array) -> jax.Array:
+    both = jnp.concatenate([canvas, drawn], axis=-1)
+    gates = nn.sigmoid(nn.Conv(2 * self.channels, (3, 3))(both))
+    keep, reset = jnp.split(gates, 2, axis=-1)
+    both = jnp.concatenate([reset * canvas, drawn], axis=-1)
+    new = nn.tanh(nn.Conv(self.channels, (3, 3))(both))
+    return keep * canvas + (1 - keep) * new
