@@ -1,5 +1,8 @@
 """Splits of a data set: what they hold out, what they depend on."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 from toy_sources import BACKGROUND, CHARACTERS, DRAWERS, EVALUATION, PARTS
 
@@ -50,6 +53,25 @@ def test_weak_split_holds_out_characters_of_each_alphabet(toy_npz):
     own = [name.partition('/')[0] for name in names[part]]
     assert sorted(own) == sorted((BACKGROUND + EVALUATION) * count)
   assert len(set().union(*names.values())) == 50 * CHARACTERS
+
+
+@pytest.mark.parametrize('split', ['30-20', 'weak'])
+def test_alphabets_hold_the_characters_of_their_part(toy_npz, split):
+  characters, families = (
+    sources.load(name, data_dir=str(toy_npz), split=split)
+    for name in ('omniglot', 'alphabets')
+  )
+  assert families.fingerprint != characters.fingerprint
+  for part in PARTS:
+    own, whole = getattr(characters, part), getattr(families, part)
+    names = [name.partition('/')[0] for name in characters.class_names[part]]
+    assert whole.num_classes == len(set(names))
+    assert whole.smallest_class == min(Counter(names).values()) * DRAWERS
+    # The last exemplar of the last character of the first alphabet.
+    last = names.count(names[0])
+    np.testing.assert_array_equal(
+      whole.image(0, last * DRAWERS - 1), own.image(last - 1, DRAWERS - 1)
+    )
 
 
 @pytest.mark.parametrize('split', omniglot.SPLITS)

@@ -56,6 +56,25 @@ def load(
   }
 
 
+def families(
+  parts: dict[str, dict[str, np.ndarray]],
+) -> dict[str, dict[str, np.ndarray]]:
+  """The alphabets as classes: what `load` gives, characters put together.
+
+  For the third task of Rezende et al. 2016, new characters of a family that is
+  shown by some of its own.
+  """
+  return {
+    part: {
+      alphabet: np.concatenate(
+        [characters[name] for name in sorted(_of(set(characters), {alphabet}))]
+      )
+      for alphabet in sorted(_alphabets(set(characters)))
+    }
+    for part, characters in parts.items()
+  }
+
+
 def _read(
   data_dir: str | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -13,6 +13,7 @@ from gen1shot.data.episodes import Dataset, ImageClasses
 from gen1shot.errors import InputError, check_choice
 
 DEFAULT_SPLIT = omniglot.SPLITS[0]
+_OF_OMNIGLOT = ('omniglot', 'alphabets')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Source:
   train: Dataset
   valid: Dataset
   test: Dataset
-  class_names: Mapping[str, tuple[str, ...]]  # part -> names, by class id
+  class_names: Mapping[str, tuple[str, ...]]  # part -> names of what it holds
   identity: str  # what the class names leave open
 
   @property
@@ -48,14 +49,14 @@ def load(
     name: One of SOURCES.
     data_dir: Where the files are; see the module of the data set. glyphs has
       none and ignores it.
-    split: One of omniglot.SPLITS; the other data sets have one split.
+    split: One of omniglot.SPLITS; data sets of other images have one split.
     seed: Draws the split of omniglot and folder.
 
   Raises:
     InputError: an unknown name or split, or no data that can be read.
   """
   check_choice('dataset', name, SOURCES)
-  if name != 'omniglot' and split != DEFAULT_SPLIT:
+  if name not in _OF_OMNIGLOT and split != DEFAULT_SPLIT:
     raise InputError(
       f'split belongs to omniglot, with another dataset it must stay '
       f'{DEFAULT_SPLIT}; got {split!r} with {name}'
@@ -80,6 +81,14 @@ def _load_omniglot(data_dir: str | None, split: str, seed: int) -> Source:
   return _on_device(omniglot.load(data_dir, split, seed), 'omniglot')
 
 
+def _load_alphabets(data_dir: str | None, split: str, seed: int) -> Source:
+  parts = omniglot.load(data_dir, split, seed)
+  source = _on_device(omniglot.families(parts), '')
+  # In the weak split the parts have the same alphabets of other characters.
+  names = {part: tuple(characters) for part, characters in parts.items()}
+  return dataclasses.replace(source, class_names=names, identity='alphabets')
+
+
 def _load_mnist(data_dir: str | None, split: str, seed: int) -> Source:
   parts = mnist.load(data_dir)
   return _on_device(parts, f'mnist {_digest(parts)}')
@@ -93,6 +102,7 @@ def _load_folder(data_dir: str | None, split: str, seed: int) -> Source:
 SOURCES: dict[str, Callable[[str | None, str, int], Source]] = {
   'glyphs': _load_glyphs,
   'omniglot': _load_omniglot,
+  'alphabets': _load_alphabets,
   'mnist': _load_mnist,
   'folder': _load_folder,
 }
