@@ -5,7 +5,8 @@
 
 The sheet has a row for each concept: support | samples. With --growing it has a
 row for each number of examples, of one episode that takes turns among --classes
-concepts: the first t images | samples given them.
+concepts: the first t images | samples given them. --film adds an animation of
+the first row, for the models that paint in steps.
 """
 
 import pathlib
@@ -25,6 +26,7 @@ from gen1shot.data.episodes import (
 )
 from gen1shot.errors import InputError
 from gen1shot.evaluation.generation import make_sampler
+from gen1shot.nn.canvas import Stroke
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('workdir', None, 'of the training')
@@ -38,6 +40,7 @@ flags.DEFINE_integer('classes', 1, 'growing: of the episode', lower_bound=1)
 flags.DEFINE_integer('num_samples', 20, 'new ones of each', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'of concepts and samples', lower_bound=0)
 flags.DEFINE_string('out', 'sheet.png', 'the sheet')
+flags.DEFINE_string('film', None, 'a GIF of the first row, step by step')
 flags.mark_flag_as_required('workdir')
 
 
@@ -56,11 +59,25 @@ def main() -> None:
     support = jnp.tile(support[:1], (objects + 1, 1, 1, 1, 1))
     mask = jnp.tri(objects + 1, objects, -1, dtype=bool)
     support = jnp.where(mask[..., None, None, None], support, 0.0)
+  if FLAGS.film and not hasattr(trained.module, 'paint'):
+    raise InputError(
+      f'film is for models that paint in steps; got {trained.config.model}'
+    )
   sampler = make_sampler(trained.module, FLAGS.num_samples)
   samples = sampler(trained.params, support, sample_key, mask)
   out = pathlib.Path(FLAGS.out).expanduser()
   plotting.save(plotting.sheet(np.asarray(support), np.asarray(samples)), out)
   print(f'sample sheet: {out}')
+  if FLAGS.film:
+    painter = make_sampler(trained.module, FLAGS.num_samples, 'paint')
+    strokes = painter(trained.params, support, sample_key, mask)
+    _film(jax.tree.map(lambda leaf: np.asarray(leaf[0]), strokes))
+
+
+def _film(strokes: Stroke) -> None:
+  out = pathlib.Path(FLAGS.film).expanduser()
+  plotting.save_film(plotting.film(strokes.mean, strokes.box), out)
+  print(f'film: {out}')
 
 
 def _draw(dataset: Dataset, key: jax.Array) -> jax.Array:

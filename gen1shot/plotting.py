@@ -1,13 +1,16 @@
-"""Sheets of images as PNG files."""
+"""Sheets of images as PNG files, and paintings step by step as GIF."""
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 _SCALE = 2  # screen pixels for each image pixel
 _GAP = 1  # image pixels between two images
 _PAPER, _LINE = 255, 200  # grey levels
+_RED = (220, 30, 30)
+_MILLISECONDS = 150  # of a frame
 
 
 def sheet(support: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -36,10 +39,66 @@ def _grid(images: np.ndarray) -> np.ndarray:
   return np.pad(picture, ((0, _GAP), (0, _GAP)), constant_values=_LINE)
 
 
+def film(
+  means: np.ndarray, boxes: np.ndarray | None = None
+) -> list[Image.Image]:
+  """Frames of paintings side by side, the attended window in red.
+
+  Args:
+    means: [steps, S, H, W, 1] in [0, 1].
+    boxes: [steps, S, 4] or None: top, bottom, left, right, in pixels.
+  """
+  steps, samples, _, width, _ = means.shape
+  frames = []
+  for step in range(steps):
+    picture = _enlarge(_grid(means[step][None])).repeat(2, 0).repeat(2, 1)
+    frame = Image.fromarray(picture).convert('RGB')
+    for i in range(samples if boxes is not None else 0):
+      top, bottom, left, right = boxes[step, i]
+      # A pixel begins half of one before its middle; a line comes first.
+      across = _GAP + i * (width + _GAP) + 0.5
+      corners = (
+        left + across,
+        top + _GAP + 0.5,
+        right + across,
+        bottom + _GAP + 0.5,
+      )
+      ImageDraw.Draw(frame).rectangle(
+        [2 * _SCALE * float(c) for c in corners], outline=_RED
+      )
+    frames.append(frame)
+  return frames
+
+
+def save_film(frames: list[Image.Image], path: pathlib.Path) -> None:
+  """Writes an endless GIF that rests on its last frame."""
+  durations = [_MILLISECONDS] * (len(frames) - 1) + [10 * _MILLISECONDS]
+  _write(
+    path,
+    lambda file: frames[0].save(
+      file,
+      format='GIF',
+      save_all=True,
+      append_images=frames[1:],
+      duration=durations,
+      loop=0,
+    ),
+  )
+
+
 def save(picture: np.ndarray, path: pathlib.Path) -> None:
-  """Writes a picture as PNG, enlarged; a reader never sees half a file."""
-  enlarged = picture.repeat(_SCALE, 0).repeat(_SCALE, 1)
+  """Writes a picture as PNG, enlarged."""
+  image = Image.fromarray(_enlarge(picture))
+  _write(path, lambda file: image.save(file, format='PNG'))
+
+
+def _enlarge(picture: np.ndarray) -> np.ndarray:
+  return picture.repeat(_SCALE, 0).repeat(_SCALE, 1)
+
+
+def _write(path: pathlib.Path, write: Callable[[pathlib.Path], None]) -> None:
+  """Writes a file; a reader never sees half of it."""
   path.parent.mkdir(parents=True, exist_ok=True)
   unfinished = path.with_name(path.name + '.tmp')
-  Image.fromarray(enlarged).save(unfinished, format='PNG')
+  write(unfinished)
   unfinished.replace(path)

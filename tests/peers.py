@@ -9,7 +9,9 @@ import torch
 from flax.traverse_util import flatten_dict
 
 from benchmarks.peers.conv import ConvEncoder
+from benchmarks.peers.draw import DRAW
 from benchmarks.peers.gmn import GenerativeMatchingNetwork
+from benchmarks.peers.sequential import SequentialGenerativeModel
 from benchmarks.peers.statistician import Statistician
 from benchmarks.peers.vae import VAE
 
@@ -17,6 +19,8 @@ TWINS = {
   'statistician': Statistician,
   'gmn': GenerativeMatchingNetwork,
   'vae': VAE,
+  'draw': DRAW,
+  'sequential': SequentialGenerativeModel,
 }
 SHAPE = (28, 28, 1)
 B, T = 2, 3
@@ -66,28 +70,38 @@ def twin_with(model, fields, params):
     else:
       part = twin.get_submodule(re.sub(r'_(\d+)$', r'.\1', name))
       fill(part, {path: v for path, v in params.items() if path[0] == name})
-  if isinstance(twin.encoder, ConvEncoder):
+  if isinstance(getattr(twin, 'encoder', None), ConvEncoder):
     mirror_columns(twin.encoder.last)
   return twin
 
 
 def with_joint_gates(params):
-  """The three gates of every GRU cell as columns of one layer."""
+  """The gates of every GRU and LSTM cell as columns of one layer."""
   joint = {}
   for path, value in params.items():
-    if 'controller' not in path:
+    *owner, gate = path[:-1] or ('',)
+    if gate in ('ir', 'hf'):  # one of each cell
+      joint |= joint_gates(owner, params)
+    elif not re.fullmatch('[ih][rznifgo]', gate):
       joint[path] = value
-      continue
-    *owner, gate, kind = path
-    joint.setdefault((*owner, 'bias'))  # a module comes before its layers
-    if (gate, kind) == ('hn', 'bias'):
-      joint[*owner, kind] = value
-    else:
-      layer = {'i': 'inputs', 'h': 'state'}[gate[0]]
-      joint.setdefault((*owner, layer, kind), []).append(value)
-  return {
-    path: np.concatenate(value, -1) if isinstance(value, list) else value
-    for path, value in joint.items()
+  return joint
+
+
+def joint_gates(owner, params):
+  """Those of one cell, in the order of PyTorch."""
+  gru = (*owner, 'ir', 'kernel') in params
+
+  def columns(side, kind):
+    gates = [(*owner, side + gate, kind) for gate in ('rzn' if gru else 'ifgo')]
+    return np.concatenate([params[gate] for gate in gates], -1)
+
+  # A module comes before its layers.
+  own = {(*owner, 'bias'): params[*owner, 'hn', 'bias']} if gru else {}
+  biased, side = ('inputs', 'i') if gru else ('state', 'h')
+  return own | {
+    (*owner, 'inputs', 'kernel'): columns('i', 'kernel'),
+    (*owner, 'state', 'kernel'): columns('h', 'kernel'),
+    (*owner, biased, 'bias'): columns(side, 'bias'),
   }
 
 

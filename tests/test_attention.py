@@ -100,6 +100,15 @@ def test_a_read_undoes_a_write(shift):
   )
 
 
+def test_boxes_are_where_the_window_is():
+  parameters = jnp.array([np.log(0.5), np.log(0.25), 0.5, 0.0])
+  for window in transformer(parameters, 5, 9, 9):
+    np.testing.assert_allclose(window.box, [3, 5, 4, 8], atol=1e-5)
+  zeros = filterbank(jnp.zeros(5), 3, 9, 7)
+  # The stride follows the longer side.
+  np.testing.assert_allclose(zeros.box, [0, 8, -1, 7], atol=1e-5)
+
+
 def test_a_coarse_read_averages_what_lies_between():
   # Places two pixels apart: weights 1/4, 1/2, 1/4 around each.
   line = jax.random.normal(jax.random.key(0), (9,))

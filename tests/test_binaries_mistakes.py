@@ -66,6 +66,11 @@ MISTAKES = {
     ['--config.objective=elbow'],
     ["did you mean 'elbo'"],
   ),
+  'an estimator that a model cannot offer': (
+    'train',
+    ['--model=draw', '--config.objective=iwae'],
+    ['got draw', 'use gradient=plain'],
+  ),
   'an argument': ('train', ['omniglot'], ["got 'omniglot'"]),
   'no data_dir': ('train', ['--dataset=folder'], ['needs --data_dir']),
   'data_dir missing': (
@@ -143,6 +148,11 @@ MISTAKES = {
     'sample',
     ['--workdir=run', '--shots=7'],
     ['6 exemplars; got length 7'],
+  ),
+  'film of what does not paint': (
+    'sample',
+    ['--workdir=run', '--film=film.gif'],
+    ['paint in steps; got statistician'],
   ),
 }
 

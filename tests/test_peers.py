@@ -11,6 +11,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from gen1shot import zoo
 from gen1shot.config import Config
 from gen1shot.distributions import DiagGaussian
+from gen1shot.models.draw import DRAW
+from gen1shot.models.sequential import SequentialGenerativeModel
+from gen1shot.nn.canvas import ATTENTION
 from gen1shot.objectives import objective
 
 torch = pytest.importorskip('torch', reason='the twins are made of PyTorch')
@@ -44,6 +47,8 @@ OWN = {
   'statistician': {'c_dim': 32, 'layers': 2, 'sample_dropout': False},
   'gmn': {'match_size': 32, 'passes': 3, 'prior_passes': 2, 'layers': 2},
   'vae': {'layers': 2},
+  'draw': {'recurrent_steps': 3, 'read_size': 20, 'write_size': 6},
+  'sequential': {'recurrent_steps': 3, 'read_size': 20, 'write_size': 6},
 }
 DENSE = {'nets': 'dense'}
 MIXER = {'nets': 'mixer'}
@@ -58,7 +63,8 @@ PLAIN_3 = Config(num_samples=3, gradient='plain')
 
 def tiny_fields(model, **fields):
   known = zoo.module_fields(model, 'small')
-  return known | TINY | OWN[model] | fields
+  tiny = {field: value for field, value in TINY.items() if field in known}
+  return known | tiny | OWN[model] | fields
 
 
 @pytest.fixture
@@ -75,7 +81,12 @@ def fixed_noise(monkeypatch):
     noise = noise.view(*shape, *(1 for _ in self.mean.shape))
     return self.mean + torch.exp(0.5 * self.logvar) * noise
 
+  def noise_of_steps(self, *lead):
+    return jnp.full((self.recurrent_steps, *lead, self.z_dim), 0.5)
+
   monkeypatch.setattr(DiagGaussian, 'sample', sample)
+  for model in (DRAW, SequentialGenerativeModel):
+    monkeypatch.setattr(model, '_noise', noise_of_steps)
   monkeypatch.setattr(Gaussian, 'sample', twin_sample)
 
 
@@ -148,6 +159,12 @@ CASES = {
   'gmn-residual': ('gmn', RESIDUAL | {'layers': 1}, DREG_3),
   'gmn-dynamic': ('gmn', DYNAMIC, DREG_3),
   'gmn-average-dynamic': ('gmn', DYNAMIC | {'matching': 'average'}, PLAIN_3),
+  **{
+    f'{model}-{kind}': (model, {'attention': kind}, ELBO)
+    for model in ('draw', 'sequential')
+    for kind in ATTENTION
+  },
+  'sequential-gated': ('sequential', {'canvas': 'gated'}, ELBO),
 }
 
 
@@ -188,8 +205,10 @@ def test_objectives_and_gradients_agree(model, fields, config):
 @pytest.mark.parametrize('model', TWINS)
 def test_a_step_learns(model):
   twins = importlib.import_module(f'benchmarks.peers.{model}')
-  fields = tiny_fields(model, nets='dense')
-  step = twins.make_step(Config(learning_rate=1e-2), fields, SHAPE)
+  recurrent = 'recurrent_steps' in OWN[model]
+  fields = tiny_fields(model, **({} if recurrent else DENSE))
+  config = Config(objective='elbo' if recurrent else 'iwae', learning_rate=1e-2)
+  step = twins.make_step(config, fields, SHAPE)
   x = to_torch(images())
   losses = [step(x) for _ in range(20)]
   assert losses[-1] < losses[0]

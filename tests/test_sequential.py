@@ -187,6 +187,16 @@ def test_masked_examples_count_for_nothing():
   assert abs(np.asarray(kept - empty)).max() > 1e-3
 
 
+def test_the_last_stroke_is_the_sample():
+  module, params = make()
+  strokes = ask(module, params, 'paint', X[:2], 5)
+  assert strokes.mean.shape == (3, 5, *SHAPE)
+  assert strokes.box.shape == (3, 5, 4)
+  drawn = ask(module, params, 'predict', X[:2], 5)
+  np.testing.assert_allclose(strokes.mean[-1], drawn, rtol=1e-5)
+  assert abs(strokes.mean[0] - drawn).max() > 1e-3
+
+
 def test_masked_objects_leave_the_bound():
   module, params = make()
   mask = jnp.array([True, False, True, True])

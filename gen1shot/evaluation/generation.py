@@ -1,6 +1,7 @@
 """New exemplars of concepts shown once or a few times."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -10,14 +11,15 @@ from gen1shot.bounds import Params
 
 
 def make_sampler(
-  module: nn.Module, num_samples: int
-) -> Callable[..., jax.Array]:
+  module: nn.Module, num_samples: int, method: str = 'predict'
+) -> Callable[..., Any]:
   """`sample(params, support, key, mask=None) -> means`, compiled.
 
   Support [rows, N, *shape], one concept a row, gives the means of new objects
   [rows, num_samples, *shape]; N = 0 is unconditional. The mask, boolean
   [rows, N], tells which objects of a row count. Each row has a key of its own,
-  split from `key`.
+  split from `key`. With `method` paint, which recurrent models have, it gives
+  the strokes of the same samples.
   """
 
   def sample(
@@ -32,7 +34,7 @@ def make_sampler(
         support,
         num_samples,
         mask,
-        method='predict',
+        method=method,
         rngs={'sample': key},
       )
 

@@ -16,7 +16,7 @@ from flax import struct
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
 from gen1shot.errors import InputError
-from gen1shot.nn.canvas import Reader, Step, Writer, infer, unroll
+from gen1shot.nn.canvas import Reader, Step, Stroke, Writer, infer, unroll
 from gen1shot.nn.dense import flatten, join
 from gen1shot.nn.sets import masked_mean
 
@@ -108,12 +108,18 @@ class DRAW(nn.Module):
     mask: jax.Array | None = None,
   ) -> jax.Array:
     """Means of new objects [S, *shape] from p(x), whatever the support."""
-    del support, mask
-    noise = self._noise(num_samples)
-    painting, _ = unroll(
-      DRAW._paint, self, self._begin(noise.shape[1:-1]), noise, self.remat
-    )
+    painting, _ = self._paint_all(num_samples)
     return self._likelihood(painting).mean
+
+  def paint(
+    self,
+    support: jax.Array,
+    num_samples: int,
+    mask: jax.Array | None = None,
+  ) -> Stroke:
+    """The steps by which `predict` paints: leaves [steps, S, ...]."""
+    _, strokes = self._paint_all(num_samples)
+    return strokes
 
   def embed(
     self, support: jax.Array, mask: jax.Array | None = None
@@ -156,13 +162,18 @@ class DRAW(nn.Module):
     begin = self._begin(noise.shape[1:-1])
     return unroll(step, self, begin, noise, self.remat)
 
-  def _paint(self, painting: Painting, z: jax.Array):
+  def _paint_all(self, num_samples: int) -> tuple[Painting, Stroke]:
+    """Paintings [S, ...] with z from the prior."""
+    noise = self._noise(num_samples)
+    begin = self._begin((num_samples,))
+    return unroll(DRAW._paint, self, begin, noise, self.remat)
+
+  def _paint(self, painting: Painting, z: jax.Array) -> tuple[Painting, Stroke]:
     """One step of the decoder: what it draws is added to the canvas."""
     decoder, h = self.decoder(painting.decoder, z)
-    drawn, window = self.writer(h)
-    return painting.replace(
-      canvas=painting.canvas + drawn, decoder=decoder
-    ), window
+    drawn, box = self.writer(h)
+    painting = painting.replace(canvas=painting.canvas + drawn, decoder=decoder)
+    return painting, Stroke(self._likelihood(painting).mean, box)
 
   def _likelihood(self, painting: Painting):
     return self.likelihood.from_parameters(painting.canvas)

@@ -21,6 +21,7 @@ from gen1shot.nn.canvas import (
   GatedUpdate,
   Reader,
   Step,
+  Stroke,
   Writer,
   infer,
   unroll,
@@ -157,6 +158,16 @@ class SequentialGenerativeModel(nn.Module):
     painting, _ = self._paint_all(support, num_samples, mask)
     return self._likelihood(painting.canvas).mean
 
+  def paint(
+    self,
+    support: jax.Array,
+    num_samples: int,
+    mask: jax.Array | None = None,
+  ) -> Stroke:
+    """The steps by which `predict` paints: leaves [steps, S, ...]."""
+    _, strokes = self._paint_all(support, num_samples, mask)
+    return strokes
+
   def embed(
     self, support: jax.Array, mask: jax.Array | None = None
   ) -> DiagGaussian:
@@ -216,8 +227,8 @@ class SequentialGenerativeModel(nn.Module):
 
   def _paint_all(
     self, support: jax.Array, num_samples: int, mask: jax.Array | None
-  ):
-    """Paintings [S, ...] from the prior, and the canvas after each step."""
+  ) -> tuple[Painting, Stroke]:
+    """Paintings [S, ...] with z from the prior."""
     seen = jnp.ones(len(support), bool) if mask is None else mask
     shown = _shown(support, seen)
 
@@ -238,15 +249,17 @@ class SequentialGenerativeModel(nn.Module):
     image = jnp.broadcast_to(shown.mean, (*lead, *shown.mean.shape[-3:]))
     return join(self.example_reader(h, image), shown.present)
 
-  def _paint(self, painting: Painting, z: jax.Array, v: jax.Array):
+  def _paint(
+    self, painting: Painting, z: jax.Array, v: jax.Array
+  ) -> tuple[Painting, Stroke]:
     """One step of the generative model."""
     state, h = self.transition(painting.state, join(z, v))
-    drawn, window = self.writer(h)
+    drawn, box = self.writer(h)
     if self.canvas == 'gated':
       canvas = self.update(painting.canvas, drawn)
     else:
       canvas = painting.canvas + drawn
-    return Painting(canvas, state), window
+    return Painting(canvas, state), Stroke(self._likelihood(canvas).mean, box)
 
   def _likelihood(self, canvas: jax.Array):
     return self.likelihood.from_parameters(self.pixels(canvas))

@@ -18,6 +18,7 @@ class Window:
   rows: jax.Array  # [..., N, H]
   columns: jax.Array  # [..., N, W]
   gain: jax.Array  # [...]
+  box: jax.Array  # [..., 4]: top, bottom, left, right of the patch, in pixels
 
   def read(self, image: jax.Array) -> jax.Array:
     """The patch that is seen: [..., H, W, C] -> [..., N, N, C]."""
@@ -52,15 +53,20 @@ def filterbank(
   stride = jnp.exp(log_stride) * (max(height, width) - 1) / max(size - 1, 1)
   offsets = jnp.arange(size) - (size - 1) / 2
 
-  def kernels(middle: jax.Array, side: int) -> jax.Array:
+  def kernels(middle: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
     centre = (side + 1) / 2 * (middle + 1) - 1
     means = centre[..., None] + stride[..., None] * offsets
     distances = jnp.arange(side) - means[..., None]
     exponents = -0.5 * distances**2 * jnp.exp(-logvar)[..., None, None]
     # Softmax: a row sums to 1, however far outside the image it looks.
-    return jax.nn.softmax(exponents, axis=-1)
+    return jax.nn.softmax(exponents, axis=-1), means[..., [0, -1]]
 
-  return Window(kernels(y, height), kernels(x, width), jnp.exp(log_gain))
+  (rows, vertical), (columns, horizontal) = (
+    kernels(y, height),
+    kernels(x, width),
+  )
+  box = jnp.concatenate([vertical, horizontal], axis=-1)
+  return Window(rows, columns, jnp.exp(log_gain), box)
 
 
 def transformer(
@@ -90,25 +96,27 @@ def transformer(
 
   def kernels(
     log_scale: jax.Array, shift: jax.Array, side: int
-  ) -> tuple[jax.Array, jax.Array]:
+  ) -> tuple[jax.Array, jax.Array, jax.Array]:
     scale, shift = jnp.exp(log_scale)[..., None], shift[..., None]
     of_patch = scale * jnp.linspace(-1, 1, size) + shift  # in the image
     of_image = (jnp.linspace(-1, 1, side) - shift) / scale  # in the patch
     apart = scale * (side - 1) / (size - 1)  # pixels of the image
     width = jnp.maximum(1.0, apart)[..., None]
-    distance = _index(of_patch, side)[..., :, None] - jnp.arange(side)
+    places = _index(of_patch, side)
+    distance = places[..., :, None] - jnp.arange(side)
     reading = _hat(distance / width) / width
     writing = _hat(
       _index(of_image, size)[..., None, :] - jnp.arange(size)[:, None]
     )
-    return reading, writing
+    return reading, writing, places[..., [0, -1]]
 
-  read_rows, write_rows = kernels(log_sy, ty, height)
-  read_columns, write_columns = kernels(log_sx, tx, width)
+  read_rows, write_rows, vertical = kernels(log_sy, ty, height)
+  read_columns, write_columns, horizontal = kernels(log_sx, tx, width)
   one = jnp.ones(log_sx.shape)
+  box = jnp.concatenate([vertical, horizontal], axis=-1)
   return (
-    Window(read_rows, read_columns, one),
-    Window(write_rows, write_columns, one),
+    Window(read_rows, read_columns, one, box),
+    Window(write_rows, write_columns, one, box),
   )
 
 

@@ -41,14 +41,17 @@ class Reader(nn.Module):
 
 
 class Writer(nn.Module):
-  """What a state draws, [..., *shape], and its window; None without one."""
+  """What a state draws, [..., *shape], and the box of its window [..., 4].
+
+  The box is None without a window.
+  """
 
   kind: str
   size: int  # of the patch
   shape: tuple[int, int, int]
 
   @nn.compact
-  def __call__(self, state: jax.Array) -> tuple[jax.Array, Window | None]:
+  def __call__(self, state: jax.Array) -> tuple[jax.Array, jax.Array | None]:
     check(self.kind, self.size)
     height, width, channels = self.shape
     if self.kind == 'none':
@@ -57,7 +60,7 @@ class Writer(nn.Module):
     patch = nn.Dense(self.size * self.size * channels)(state)
     patch = patch.reshape(*state.shape[:-1], self.size, self.size, channels)
     _, window = _windows(self.kind, state, self.size, height, width)
-    return window.write(patch), window
+    return window.write(patch), window.box
 
 
 def _windows(
@@ -82,6 +85,14 @@ def check(kind: str, size: int) -> None:
   check_choice('attention', kind, ATTENTION)
   if kind != 'none' and size < 2:
     raise InputError(f'patches must have at least 2 x 2 pixels; got {size}')
+
+
+@struct.dataclass
+class Stroke:
+  """What can be seen of a step of painting."""
+
+  mean: jax.Array  # [..., *shape] of p(x), were this the last step
+  box: jax.Array | None  # [..., 4] of the window, top, bottom, left, right
 
 
 @struct.dataclass

@@ -1,0 +1,44 @@
+"""Sheets and films as pictures."""
+
+import numpy as np
+from PIL import Image
+
+from gen1shot import plotting
+
+RED = np.array([220, 30, 30])
+
+
+def test_film_shows_every_step_and_its_windows(tmp_path):
+  means = np.zeros((3, 2, 4, 4, 1))
+  means[2, 1, 1, 2] = 1.0  # one dark pixel at the end
+  boxes = np.broadcast_to([0.0, 3.0, 0.0, 3.0], (3, 2, 4)).copy()
+  boxes[0, 0] = [1.0, 2.0, 1.0, 2.0]
+  path = tmp_path / 'film.gif'
+  plotting.save_film(plotting.film(means, boxes), path)
+  assert [p.name for p in tmp_path.iterdir()] == ['film.gif']
+  with Image.open(path) as gif:
+    frames = []
+    for step in range(gif.n_frames):
+      gif.seek(step)
+      frames.append(np.array(gif.convert('RGB'), int))
+  assert len(frames) == 3
+  # Four screen pixels an image pixel, a line around each image.
+  assert frames[0].shape == (4 * 6, 4 * 11, 3)
+  assert (frames[2][4 * 2 + 2, 4 * (6 + 2) + 2] < 60).all()
+  assert (frames[1][4 * 2 + 2, 4 * (6 + 2) + 2] > 200).all()
+
+  def red(frame, row, column):
+    return abs(frame[row, column] - RED).max() < 30
+
+  # From the middle of pixel 1 to the middle of pixel 2.
+  assert red(frames[0], 4 * 2 + 2, 4 * 2 + 2)
+  assert red(frames[0], 4 * 3 + 2, 4 * 3 + 2)
+  assert not red(frames[1], 4 * 2 + 2, 4 * 2 + 2)
+  assert red(frames[1], 4 + 2, 4 + 2)
+
+
+def test_film_without_windows_has_no_red():
+  frames = plotting.film(np.full((2, 1, 4, 4, 1), 0.5))
+  for frame in frames:
+    pixels = np.array(frame, int)
+    assert (pixels[..., 0] == pixels[..., 1]).all()
