@@ -48,13 +48,13 @@ def film(
     means: [steps, S, H, W, 1] in [0, 1].
     boxes: [steps, S, 4] or None: top, bottom, left, right, in pixels.
   """
-  steps, samples, _, width, _ = means.shape
+  width = means.shape[-2]
   frames = []
-  for step in range(steps):
-    picture = _enlarge(_grid(means[step][None])).repeat(2, 0).repeat(2, 1)
+  for step, row in enumerate(means):
+    picture = _enlarge(_grid(row[None])).repeat(2, 0).repeat(2, 1)
     frame = Image.fromarray(picture).convert('RGB')
-    for i in range(samples if boxes is not None else 0):
-      top, bottom, left, right = boxes[step, i]
+    for i, box in enumerate([] if boxes is None else boxes[step]):
+      top, bottom, left, right = box
       # A pixel begins half of one before its middle; a line comes first.
       across = _GAP + i * (width + _GAP) + 0.5
       corners = (

@@ -159,3 +159,18 @@ def test_every_parameter_is_trained(tiny, episodes, objective):
   for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
     assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
     assert leaf.any(), jax.tree_util.keystr(path)
+
+
+def test_what_is_masked_may_hold_anything(tiny, episodes):
+  x = episodes[0]
+  mask = jnp.arange(T) != 1
+
+  @jax.jit
+  def ask(x):
+    rngs = streams(jax.random.key(0))
+    return [
+      tiny.module.apply(tiny.params, x, *arguments, method=method, rngs=rngs)
+      for method, arguments in (('bound', (mask,)), ('predict', (K, mask)))
+    ]
+
+  jax.tree.map(np.testing.assert_array_equal, ask(x), ask(x.at[1].set(jnp.nan)))

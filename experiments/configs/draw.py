@@ -2,8 +2,8 @@
 
 from gen1shot.config import Config
 
-# Batches of 100 objects, each an episode of its own; analytic KL a step.
-_BATCH = {
+# Batches of 100 objects, each an episode of its own.
+_TRAINING = {
   'model': 'draw',
   'objective': 'elbo',
   'episode_length': 1,
@@ -13,8 +13,8 @@ _BATCH = {
 }
 
 CONFIGS = {
-  'small': Config(preset='small', **_BATCH),
-  'paper': Config(preset='paper', steps=250_000, eval_every=5_000, **_BATCH),
+  'small': Config(preset='small', **_TRAINING),
+  'paper': Config(preset='paper', steps=250_000, eval_every=5_000, **_TRAINING),
 }
 
-VARIANTS = {}
+VARIANTS = {('small', 'mnist'): {'steps': 3_500}}

@@ -16,9 +16,16 @@ from flax import struct
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
 from gen1shot.errors import InputError
-from gen1shot.nn.canvas import Reader, Step, Stroke, Writer, infer, unroll
-from gen1shot.nn.dense import flatten, join
-from gen1shot.nn.sets import masked_mean
+from gen1shot.nn.canvas import (
+  Reader,
+  Step,
+  Stroke,
+  Writer,
+  embedding,
+  infer,
+  unroll,
+)
+from gen1shot.nn.dense import join
 
 State = tuple[jax.Array, jax.Array]  # of an LSTM, [..., H] both
 
@@ -59,8 +66,8 @@ class DRAW(nn.Module):
         f'DRAW takes images [H, W, C]; got {self.observation_shape}'
       )
     self.likelihood, per_value = observation(self.observation)
-    *sides, channels = self.observation_shape
-    shape = (*sides, channels * per_value)
+    height, width, channels = self.observation_shape
+    shape = (height, width, channels * per_value)
     self.reader = Reader(self.attention, self.read_size)
     self.writer = Writer(self.attention, self.write_size, shape)
     self.encoder = nn.OptimizedLSTMCell(self.hidden)
@@ -130,9 +137,7 @@ class DRAW(nn.Module):
     """
     noise = self._noise(len(support))
     _, steps = self._infer(support, jnp.zeros_like(noise))
-    means = flatten(jnp.moveaxis(steps.mean, 0, -2), 2)
-    mean, _ = masked_mean(means, mask)
-    return DiagGaussian(mean, jnp.zeros_like(mean))
+    return embedding(steps, mask)
 
   # Pieces.
 
@@ -157,7 +162,7 @@ class DRAW(nn.Module):
       q = DiagGaussian.from_parameters(self.posterior(summary))
       z, told = infer(q, noise)
       painting, _ = self._paint(painting, z)
-      return painting.replace(encoder=encoder), told
+      return Painting(painting.canvas, painting.decoder, encoder), told
 
     begin = self._begin(noise.shape[1:-1])
     return unroll(step, self, begin, noise, self.remat)
@@ -172,7 +177,8 @@ class DRAW(nn.Module):
     """One step of the decoder: what it draws is added to the canvas."""
     decoder, h = self.decoder(painting.decoder, z)
     drawn, box = self.writer(h)
-    painting = painting.replace(canvas=painting.canvas + drawn, decoder=decoder)
+    canvas = painting.canvas + drawn
+    painting = Painting(canvas, decoder, painting.encoder)
     return painting, Stroke(self._likelihood(painting).mean, box)
 
   def _likelihood(self, painting: Painting):

@@ -19,7 +19,7 @@ from gen1shot.errors import InputError, check_choice
 from gen1shot.nn import latents
 from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
-from gen1shot.nn.sets import Matching, Memory, masked_mean, same_set
+from gen1shot.nn.sets import Matching, Memory, blank, masked_mean, same_set
 
 DECODERS = ('plain', 'dynamic')
 
@@ -170,7 +170,7 @@ class GenerativeMatchingNetwork(nn.Module):
       [S, *shape].
     """
     present = jnp.ones(len(support), bool) if mask is None else mask
-    memory = self._memory(self.encoder(support))
+    memory = self._memory(self.encoder(blank(support, mask)))
     visible = self._with_pseudo_inputs(present)
     given = self.alone(memory, visible, self.ask_alone)
     zs = latents.sample(self.priors, self._key, *given, shape=(num_samples,))
@@ -208,7 +208,7 @@ class GenerativeMatchingNetwork(nn.Module):
         after another; None for one set.
       mask: boolean [T], objects that later ones see; None for all.
     """
-    features = self.encoder(x)
+    features = self.encoder(blank(x, mask))
     memory = self._memory(features)
     seen = jnp.tril(same_set(len(x), starts), -1)
     if mask is not None:

@@ -23,11 +23,12 @@ from gen1shot.nn.canvas import (
   Step,
   Stroke,
   Writer,
+  embedding,
   infer,
   unroll,
 )
-from gen1shot.nn.dense import flatten, join
-from gen1shot.nn.sets import masked_mean, same_set
+from gen1shot.nn.dense import join
+from gen1shot.nn.sets import blank, same_set
 
 CANVASES = ('additive', 'gated')
 
@@ -179,9 +180,7 @@ class SequentialGenerativeModel(nn.Module):
     nothing = Shown(jnp.zeros_like(support), jnp.zeros((len(support), 1)))
     noise = jnp.zeros_like(self._noise(len(support)))
     _, steps = self._infer(support, nothing, noise)
-    means = flatten(jnp.moveaxis(steps.mean, 0, -2), 2)
-    mean, _ = masked_mean(means, mask)
-    return DiagGaussian(mean, jnp.zeros_like(mean))
+    return embedding(steps, mask)
 
   # Pieces.
 
@@ -200,7 +199,7 @@ class SequentialGenerativeModel(nn.Module):
     seen = jnp.tril(same_set(len(x), starts), -1)
     if mask is not None:
       seen &= mask
-    return _shown(x, seen)
+    return _shown(blank(x, mask), seen)
 
   def _begin(self, lead: tuple[int, ...]) -> Painting:
     nothing = jnp.zeros((*lead, self.hidden))
@@ -230,7 +229,7 @@ class SequentialGenerativeModel(nn.Module):
   ) -> tuple[Painting, Stroke]:
     """Paintings [S, ...] with z from the prior."""
     seen = jnp.ones(len(support), bool) if mask is None else mask
-    shown = _shown(support, seen)
+    shown = _shown(blank(support, mask), seen)
 
     def step(self, painting, z):
       v = self._look(shown, painting.state[1])

@@ -16,6 +16,7 @@ from gen1shot.errors import InputError, check_choice
 from gen1shot.nn import attention
 from gen1shot.nn.attention import Window
 from gen1shot.nn.dense import flatten
+from gen1shot.nn.sets import masked_mean
 
 _LIMIT = 1.5  # of the parameters of windows, which are 0 for the whole image
 ATTENTION = ('filterbank', 'transformer', 'none')
@@ -112,8 +113,18 @@ def infer(q: DiagGaussian, noise: jax.Array) -> tuple[jax.Array, Step]:
   return z, Step(kl(q, prior).sum(-1), log_ratio, q.mean)
 
 
+def embedding(steps: Step, mask: jax.Array | None) -> DiagGaussian:
+  """What tells sets apart: means of all steps, averaged over the objects.
+
+  Steps [S, N, ...] -> [S D], of unit variance; 0 for N = 0.
+  """
+  means = flatten(jnp.moveaxis(steps.mean, 0, -2), 2)
+  mean, _ = masked_mean(means, mask)
+  return DiagGaussian(mean, jnp.zeros_like(mean))
+
+
 def unroll(
-  step: Callable[[nn.Module, Any, Any], tuple[Any, Any]],
+  step: Callable[..., tuple[Any, Any]],
   module: nn.Module,
   carry: Any,
   xs: Any,

@@ -46,10 +46,10 @@ class ResidualDecoder(nn.Module):
     v = join(*inputs)
     factors = inputs[-1] if self.dynamic else None
     x = nn.PReLU()(nn.Dense(FEATURES)(v)).reshape(*v.shape[:-1], 3, 3, 32)
-    for channels, kernel in DECODER:
-      x = _residual(x, factors)
-      blocks = nn.PReLU()(TransposedConv(channels, kernel)(x))
-      x = interleave(blocks, kernel)
+    for channels, kernel in DECODER[:-1]:
+      x = interleave(_doubled(x, channels, kernel, factors), kernel)
+    channels, kernel = DECODER[-1]
+    blocks = _doubled(x, channels, kernel, factors)
     # A product pixel by pixel, cheaper before the pixels are put in place.
     return interleave(nn.Dense(self.outputs)(blocks), kernel)
 
@@ -101,6 +101,14 @@ def interleave(blocks: jax.Array, kernel: int) -> jax.Array:
   x = blocks.swapaxes(-3, -4).reshape(*lead, 2 * rows, 2 * columns, channels)
   odd = kernel % 2
   return x[..., : 2 * rows - odd, : 2 * columns - odd, :]
+
+
+def _doubled(
+  x: jax.Array, channels: int, kernel: int, factors: jax.Array | None
+) -> jax.Array:
+  """A section of the decoder: blocks of 2x2 pixels."""
+  x = _residual(x, factors)
+  return nn.PReLU()(TransposedConv(channels, kernel)(x))
 
 
 def _residual(x: jax.Array, factors: jax.Array | None) -> jax.Array:

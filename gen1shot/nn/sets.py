@@ -19,15 +19,23 @@ from gen1shot.nn.dense import unit
 MATCHING = ('cosine', 'dot', 'average')
 
 
+def blank(x: jax.Array, mask: jax.Array | None) -> jax.Array:
+  """Objects [T, ...] with 0 for those that do not count.
+
+  Not a product: a masked NaN must not spread.
+  """
+  if mask is None:
+    return x
+  return jnp.where(mask.reshape(-1, *[1] * (x.ndim - 1)), x, 0.0)
+
+
 def masked_mean(
   features: jax.Array, mask: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
   """Mean over the objects of a set: ([F], count []); an empty set gives 0."""
   weights = jnp.ones(len(features)) if mask is None else mask.astype(float)
-  # Where, not a product: a masked NaN must not spread.
-  kept = jnp.where(weights[:, None] > 0, features, 0.0)
   count = weights.sum()
-  return kept.sum(0) / jnp.maximum(count, 1.0), count
+  return blank(features, mask).sum(0) / jnp.maximum(count, 1.0), count
 
 
 def same_set(T: int, starts: jax.Array | None) -> jax.Array:
