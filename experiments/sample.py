@@ -59,6 +59,8 @@ def main() -> None:
     support = jnp.tile(support[:1], (objects + 1, 1, 1, 1, 1))
     mask = jnp.tri(objects + 1, objects, -1, dtype=bool)
     support = jnp.where(mask[..., None, None, None], support, 0.0)
+  if FLAGS.film == FLAGS.out:
+    raise InputError(f'film must be another file than out; got {FLAGS.film}')
   if FLAGS.film and not hasattr(trained.module, 'paint'):
     raise InputError(
       f'film is for models that paint in steps; got {trained.config.model}'

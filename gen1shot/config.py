@@ -25,7 +25,9 @@ class Config:
   # What is learned from: the data set and the distribution over episodes.
   dataset: str = _option('glyphs', 'a name of the data sources')
   data_dir: str | None = _option(None, 'folder of the files of the data set')
-  split: str = _option('30-20', 'omniglot: 30-20, 40-10, 45-5 or weak')
+  split: str = _option(
+    '30-20', 'omniglot, alphabets: 30-20, 40-10, 45-5 or weak'
+  )
   split_seed: int = _option(0, 'draws the parts of the data set')
   batch_size: int = _option(20, 'B, episodes in a batch')
   episode_length: int = _option(5, 'T, objects in an episode')

@@ -25,3 +25,10 @@ def check_choice(what: str, got: str, choices: Iterable[str]) -> None:
   raise InputError(
     f'{what} must be one of {", ".join(choices)}; got {got!r}{hint}'
   )
+
+
+def check_positive(owner: object, *names: str) -> None:
+  """Raises InputError unless these attributes are 1 or more."""
+  for name in names:
+    if getattr(owner, name) < 1:
+      raise InputError(f'{name} must be >= 1; got {getattr(owner, name)}')

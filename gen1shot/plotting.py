@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from gen1shot.errors import InputError
+
 _SCALE = 2  # screen pixels for each image pixel
 _GAP = 1  # image pixels between two images
 _PAPER, _LINE = 255, 200  # grey levels
@@ -97,8 +99,16 @@ def _enlarge(picture: np.ndarray) -> np.ndarray:
 
 
 def _write(path: pathlib.Path, write: Callable[[pathlib.Path], None]) -> None:
-  """Writes a file; a reader never sees half of it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
+  """Writes a file; a reader never sees half of it.
+
+  Raises:
+    InputError: the file cannot be written.
+  """
   unfinished = path.with_name(path.name + '.tmp')
-  write(unfinished)
-  unfinished.replace(path)
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(unfinished)
+    unfinished.replace(path)
+  except OSError as e:
+    unfinished.unlink(missing_ok=True)
+    raise InputError(f'{path} must be a file that can be written: {e}') from e

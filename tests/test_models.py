@@ -10,6 +10,7 @@ from presets import PRESETS, SHAPE, T, init
 from questions import streams
 
 from gen1shot import zoo
+from gen1shot.errors import InputError
 
 K = 2  # samples
 TINY = {
@@ -164,13 +165,31 @@ def test_every_parameter_is_trained(tiny, episodes, objective):
 def test_what_is_masked_may_hold_anything(tiny, episodes):
   x = episodes[0]
   mask = jnp.arange(T) != 1
+  rngs = streams(jax.random.key(0))
 
   @jax.jit
   def ask(x):
-    rngs = streams(jax.random.key(0))
-    return [
-      tiny.module.apply(tiny.params, x, *arguments, method=method, rngs=rngs)
-      for method, arguments in (('bound', (mask,)), ('predict', (K, mask)))
-    ]
+    def elbo(params):
+      bound = tiny.module.apply(params, x, mask, method='bound', rngs=rngs)
+      return bound.elbo()
+
+    drawn = tiny.module.apply(
+      tiny.params, x, K, mask, method='predict', rngs=rngs
+    )
+    return drawn, jax.value_and_grad(elbo)(tiny.params)
 
   jax.tree.map(np.testing.assert_array_equal, ask(x), ask(x.at[1].set(jnp.nan)))
+
+
+def test_embeddings_are_not_random(tiny, episodes):
+  ask = jax.jit(lambda x: tiny.module.apply(tiny.params, x, method='embed'))
+  q = ask(episodes[0])
+  assert jnp.isfinite(q.mean).all()
+
+
+@pytest.mark.parametrize('name', zoo.ZOO)
+def test_sizes_below_one_are_refused(name):
+  for field in ('hidden', 'z_dim'):
+    module = zoo.build(name, 'small', SHAPE, **{field: 0})
+    with pytest.raises(InputError, match=f'{field} must be >= 1; got 0'):
+      jax.eval_shape(lambda module=module: init(module))

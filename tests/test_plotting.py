@@ -1,9 +1,11 @@
 """Sheets and films as pictures."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gen1shot import plotting
+from gen1shot.errors import InputError
 
 RED = np.array([220, 30, 30])
 
@@ -42,3 +44,12 @@ def test_film_without_windows_has_no_red():
   for frame in frames:
     pixels = np.array(frame, int)
     assert (pixels[..., 0] == pixels[..., 1]).all()
+
+
+def test_a_film_that_cannot_be_written_leaves_nothing(tmp_path):
+  taken = tmp_path / 'taken'
+  taken.mkdir()
+  frames = plotting.film(np.zeros((2, 1, 4, 4, 1)))
+  with pytest.raises(InputError, match='can be written'):
+    plotting.save_film(frames, taken)
+  assert list(tmp_path.iterdir()) == [taken]

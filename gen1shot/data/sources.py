@@ -50,7 +50,7 @@ def load(
     data_dir: Where the files are; see the module of the data set. glyphs has
       none and ignores it.
     split: One of omniglot.SPLITS; data sets of other images have one split.
-    seed: Draws the split of omniglot and folder.
+    seed: Draws the split of omniglot, alphabets and folder.
 
   Raises:
     InputError: an unknown name or split, or no data that can be read.
@@ -58,8 +58,8 @@ def load(
   check_choice('dataset', name, SOURCES)
   if name not in _OF_OMNIGLOT and split != DEFAULT_SPLIT:
     raise InputError(
-      f'split belongs to omniglot, with another dataset it must stay '
-      f'{DEFAULT_SPLIT}; got {split!r} with {name}'
+      f'split belongs to {" and ".join(_OF_OMNIGLOT)}, with another dataset it '
+      f'must stay {DEFAULT_SPLIT}; got {split!r} with {name}'
     )
   if data_dir is not None:
     data_dir = os.path.expanduser(data_dir)
@@ -83,10 +83,10 @@ def _load_omniglot(data_dir: str | None, split: str, seed: int) -> Source:
 
 def _load_alphabets(data_dir: str | None, split: str, seed: int) -> Source:
   parts = omniglot.load(data_dir, split, seed)
-  source = _on_device(omniglot.families(parts), '')
   # In the weak split the parts have the same alphabets of other characters.
   names = {part: tuple(characters) for part, characters in parts.items()}
-  return dataclasses.replace(source, class_names=names, identity='alphabets')
+  source = _on_device(omniglot.families(parts), 'alphabets')
+  return dataclasses.replace(source, class_names=names)
 
 
 def _load_mnist(data_dir: str | None, split: str, seed: int) -> Source:

@@ -15,7 +15,7 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
-from gen1shot.errors import InputError
+from gen1shot.errors import InputError, check_positive
 from gen1shot.nn.canvas import (
   Reader,
   Step,
@@ -26,6 +26,7 @@ from gen1shot.nn.canvas import (
   unroll,
 )
 from gen1shot.nn.dense import join
+from gen1shot.nn.sets import blank
 
 State = tuple[jax.Array, jax.Array]  # of an LSTM, [..., H] both
 
@@ -57,10 +58,7 @@ class DRAW(nn.Module):
   remat: bool = False  # compute steps twice, to keep less in memory
 
   def setup(self) -> None:
-    if self.recurrent_steps < 1:
-      raise InputError(
-        f'recurrent_steps must be >= 1; got {self.recurrent_steps}'
-      )
+    check_positive(self, 'recurrent_steps', 'hidden', 'z_dim')
     if len(self.observation_shape) != 3:
       raise InputError(
         f'DRAW takes images [H, W, C]; got {self.observation_shape}'
@@ -86,6 +84,7 @@ class DRAW(nn.Module):
 
     Uses the random stream `sample`.
     """
+    x = blank(x, mask)
     painting, steps = self._infer(x, self._noise(len(x)))
     # sum_s KL(q(z_s | z_<s, x) || N(0, I))
     kl_local = steps.kl.sum(0)
@@ -135,8 +134,8 @@ class DRAW(nn.Module):
 
     [N, *shape] -> [S D], of unit variance; 0 for N = 0.
     """
-    noise = self._noise(len(support))
-    _, steps = self._infer(support, jnp.zeros_like(noise))
+    noise = jnp.zeros((self.recurrent_steps, len(support), self.z_dim))
+    _, steps = self._infer(support, noise)
     return embedding(steps, mask)
 
   # Pieces.

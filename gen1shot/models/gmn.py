@@ -15,7 +15,7 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
-from gen1shot.errors import InputError, check_choice
+from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
@@ -65,8 +65,9 @@ class GenerativeMatchingNetwork(nn.Module):
 
   def setup(self) -> None:
     check_choice('decoder', self.decoder, DECODERS)
-    if self.layers < 1:
-      raise InputError(f'layers must be >= 1; got {self.layers}')
+    check_positive(
+      self, 'layers', 'width', 'features', 'hidden', 'match_size', 'z_dim'
+    )
     if self.pseudo_inputs < 0:
       raise InputError(f'pseudo_inputs must be >= 0; got {self.pseudo_inputs}')
     self.likelihood, per_value = observation(self.observation)
@@ -119,6 +120,7 @@ class GenerativeMatchingNetwork(nn.Module):
 
     Uses the random stream `sample`.
     """
+    x = blank(x, mask)
     encoded = self.encode(x, mask=mask)
     # sum_l KL(q(z_l | z_l+1, x_t, x_<t) || p(z_l | z_l+1, x_<t))
     zs, kl_local = latents.sample_with_kl(
@@ -208,7 +210,7 @@ class GenerativeMatchingNetwork(nn.Module):
         after another; None for one set.
       mask: boolean [T], objects that later ones see; None for all.
     """
-    features = self.encoder(blank(x, mask))
+    features = self.encoder(x)
     memory = self._memory(features)
     seen = jnp.tril(same_set(len(x), starts), -1)
     if mask is not None:

@@ -16,7 +16,7 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
-from gen1shot.errors import InputError, check_choice
+from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn.canvas import (
   GatedUpdate,
   Reader,
@@ -74,9 +74,9 @@ class SequentialGenerativeModel(nn.Module):
 
   def setup(self) -> None:
     check_choice('canvas', self.canvas, CANVASES)
-    for name in ('recurrent_steps', 'canvas_channels'):
-      if getattr(self, name) < 1:
-        raise InputError(f'{name} must be >= 1; got {getattr(self, name)}')
+    check_positive(
+      self, 'recurrent_steps', 'hidden', 'z_dim', 'canvas_channels'
+    )
     if len(self.observation_shape) != 3:
       raise InputError(
         f'sequential takes images [H, W, C]; got {self.observation_shape}'
@@ -106,6 +106,7 @@ class SequentialGenerativeModel(nn.Module):
 
     Uses the random stream `sample`.
     """
+    x = blank(x, mask)
     shown = self._prefixes(x, mask=mask)
     painting, steps = self._infer(x, shown, self._noise(len(x)))
     # sum_s KL(q(z_s | z_<s, x_t, x_<t) || N(0, I))
@@ -178,7 +179,7 @@ class SequentialGenerativeModel(nn.Module):
     N = 0.
     """
     nothing = Shown(jnp.zeros_like(support), jnp.zeros((len(support), 1)))
-    noise = jnp.zeros_like(self._noise(len(support)))
+    noise = jnp.zeros((self.recurrent_steps, len(support), self.z_dim))
     _, steps = self._infer(support, nothing, noise)
     return embedding(steps, mask)
 
@@ -199,7 +200,7 @@ class SequentialGenerativeModel(nn.Module):
     seen = jnp.tril(same_set(len(x), starts), -1)
     if mask is not None:
       seen &= mask
-    return _shown(blank(x, mask), seen)
+    return _shown(x, seen)
 
   def _begin(self, lead: tuple[int, ...]) -> Painting:
     nothing = jnp.zeros((*lead, self.hidden))

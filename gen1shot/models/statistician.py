@@ -14,10 +14,10 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, kl, observation
-from gen1shot.errors import InputError
+from gen1shot.errors import check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
-from gen1shot.nn.sets import masked_mean, prefix_means
+from gen1shot.nn.sets import blank, masked_mean, prefix_means
 
 # q(c | set) starts narrower than p(c), so that the context carries a signal
 # from the first step on; at equal width the other networks learn to ignore it.
@@ -63,8 +63,9 @@ class Statistician(nn.Module):
   sample_dropout: bool = True  # bound() hides a random subset from q(c)
 
   def setup(self) -> None:
-    if self.layers < 1:
-      raise InputError(f'layers must be >= 1; got {self.layers}')
+    check_positive(
+      self, 'layers', 'width', 'features', 'hidden', 'c_dim', 'z_dim'
+    )
     self.likelihood, per_value = observation(self.observation)
     outputs = self.observation_shape[-1] * per_value
     shape = self.observation_shape
@@ -94,6 +95,7 @@ class Statistician(nn.Module):
 
     Uses the random streams `sample` and, for sample dropout, `dropout`.
     """
+    x = blank(x, mask)
     h = self.encoder(x)
     pooled = self._keep_some(len(x), mask) if self.sample_dropout else mask
     # q(c | D) and KL(q(c | D) || p(c))

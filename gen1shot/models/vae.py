@@ -14,10 +14,10 @@ from flax import linen as nn
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
-from gen1shot.errors import InputError
+from gen1shot.errors import check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
-from gen1shot.nn.sets import masked_mean
+from gen1shot.nn.sets import blank, masked_mean
 
 Zs = tuple[jax.Array, ...]  # L arrays [K, T, D], z_L first
 
@@ -42,8 +42,7 @@ class VAE(nn.Module):
   layers: int = 2  # L
 
   def setup(self) -> None:
-    if self.layers < 1:
-      raise InputError(f'layers must be >= 1; got {self.layers}')
+    check_positive(self, 'layers', 'width', 'features', 'hidden', 'z_dim')
     self.likelihood, per_value = observation(self.observation)
     outputs = self.observation_shape[-1] * per_value
     shape = self.observation_shape
@@ -76,6 +75,7 @@ class VAE(nn.Module):
 
     Uses the random stream `sample`.
     """
+    x = blank(x, mask)
     h = self.encoder(x)
     # sum_l KL(q(z_l | z_l+1, x) || p(z_l | z_l+1)), top layer first
     zs, kl_local = latents.sample_with_kl(

@@ -43,8 +43,8 @@ def filterbank(
 
   Args:
     parameters: [..., 5]: centre of the grid as x and y, from -1 to 1 across the
-      image, log variance, log stride and log gain. Zeros put the grid over the
-      whole image.
+      image, log variance, log stride and log gain. Zeros put the grid in the
+      middle, as wide as the longer side.
     size: N.
     height: H.
     width: W.

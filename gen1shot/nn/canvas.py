@@ -18,7 +18,7 @@ from gen1shot.nn.attention import Window
 from gen1shot.nn.dense import flatten
 from gen1shot.nn.sets import masked_mean
 
-_LIMIT = 1.5  # of the parameters of windows, which are 0 for the whole image
+_LIMIT = 1.5  # of the parameters of windows
 ATTENTION = ('filterbank', 'transformer', 'none')
 
 
@@ -33,7 +33,7 @@ class Reader(nn.Module):
 
   @nn.compact
   def __call__(self, state: jax.Array, *images: jax.Array) -> jax.Array:
-    check(self.kind, self.size)
+    _check(self.kind, self.size)
     image = jnp.concatenate(images, axis=-1)
     if self.kind == 'none':
       return flatten(image, 3)
@@ -53,7 +53,7 @@ class Writer(nn.Module):
 
   @nn.compact
   def __call__(self, state: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-    check(self.kind, self.size)
+    _check(self.kind, self.size)
     height, width, channels = self.shape
     if self.kind == 'none':
       drawn = nn.Dense(height * width * channels)(state)
@@ -69,8 +69,10 @@ def _windows(
 ) -> tuple[Window, Window]:
   """The windows of a state to read and to write through.
 
-  Their parameters stay within _LIMIT: the gradients of a window that shrinks to
-  a point, or leaves the image for good, have no bound.
+  Their parameters stay within _LIMIT, for which the publications do not ask:
+  the gradients of a window that shrinks to a point, or leaves the image for
+  good, have no bound. So a Gaussian filter has a standard deviation of 0.5 to
+  2.1 pixels, and a window zooms by 4.5 either way.
   """
   count = {'filterbank': 5, 'transformer': 4}[kind]
   told = nn.Dense(count, kernel_init=nn.initializers.zeros)(state)
@@ -81,7 +83,7 @@ def _windows(
   return window, window
 
 
-def check(kind: str, size: int) -> None:
+def _check(kind: str, size: int) -> None:
   """Raises InputError unless there are such windows."""
   check_choice('attention', kind, ATTENTION)
   if kind != 'none' and size < 2:
@@ -150,7 +152,7 @@ def unroll(
 
 
 class GatedUpdate(nn.Module):
-  """A convolutional GRU: takes what was drawn into the canvas."""
+  """A convolutional GRU whose state is the canvas and whose input was drawn."""
 
   channels: int
 
