@@ -76,7 +76,7 @@ class DRAW(nn.Module):
   # The four questions.
 
   def bound(self, x: jax.Array, mask: jax.Array | None = None) -> Bound:
-    """The terms of the ELBO on log p(x_1..x_T), equations 9 to 12.
+    """The terms of the ELBO on log p(x_1..x_T).
 
     Args:
       x: objects [T, *shape].
@@ -114,6 +114,7 @@ class DRAW(nn.Module):
     mask: jax.Array | None = None,
   ) -> jax.Array:
     """Means of new objects [S, *shape] from p(x), whatever the support."""
+    del support, mask
     painting, _ = self._paint_all(num_samples)
     return self._likelihood(painting).mean
 
@@ -124,6 +125,7 @@ class DRAW(nn.Module):
     mask: jax.Array | None = None,
   ) -> Stroke:
     """The steps by which `predict` paints: leaves [steps, S, ...]."""
+    del support, mask
     _, strokes = self._paint_all(num_samples)
     return strokes
 

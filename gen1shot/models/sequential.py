@@ -98,7 +98,7 @@ class SequentialGenerativeModel(nn.Module):
   # The four questions.
 
   def bound(self, x: jax.Array, mask: jax.Array | None = None) -> Bound:
-    """The terms of the ELBO on sum_t log p(x_t | x_<t), equation 5.
+    """The terms of the ELBO on sum_t log p(x_t | x_<t).
 
     Args:
       x: objects [T, *shape].
