@@ -45,7 +45,7 @@ def learn(
   config: Config, source: sources.Source, fields: dict[str, Any]
 ) -> Iterator[dict[str, float]]:
   """Trains on and on; yields after each share of the time."""
-  shape = source.train.image_shape
+  shape = source.train.object_shape
   module = zoo.build(config.model, config.preset, shape, **fields)
   key = jax.random.key(config.seed)
   example = jnp.zeros((config.episode_length, *shape))

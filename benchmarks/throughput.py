@@ -89,11 +89,11 @@ def measure(
   config: Config, dataset: Dataset, twins: ModuleType | None, seconds: float
 ) -> Row:
   """Measures the step of a configuration, and that of its twin if given."""
-  module = zoo.build(config.model, config.preset, dataset.image_shape)
+  module = zoo.build(config.model, config.preset, dataset.object_shape)
   key = jax.random.key(config.seed)
   draw = jax.jit(lambda key: sample_episodes(key, dataset, config.episodes))
   batches = [
-    np.array(draw(jax.random.fold_in(key, i)).images) for i in range(BATCHES)
+    np.array(draw(jax.random.fold_in(key, i)).objects) for i in range(BATCHES)
   ]
   state = init_state(module, config, jnp.asarray(batches[0][0]), key)
   start = time.perf_counter()
@@ -207,7 +207,7 @@ def load_dataset(name: str) -> ImageClasses:
   """Some training classes as images that lie on the device."""
   train = sources.load(name).train
   classes, exemplars = jnp.arange(CLASSES), jnp.arange(train.smallest_class)
-  draw = jax.vmap(jax.vmap(train.image, (None, 0)), (0, None))
+  draw = jax.vmap(jax.vmap(train.exemplar, (None, 0)), (0, None))
   images = jax.jit(draw)(classes, exemplars)
   return ImageClasses.stack(list(np.array(images, 'u1')))
 

@@ -49,7 +49,7 @@ def main() -> None:
   trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
   concept_key, sample_key = jax.random.split(jax.random.key(FLAGS.seed))
   if FLAGS.support:
-    support = _read(FLAGS.support, trained.data.image_shape)[None]
+    support = _read(FLAGS.support, trained.data.object_shape)[None]
   else:
     dataset = getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
     support = _draw(dataset, concept_key)
@@ -86,11 +86,11 @@ def _draw(dataset: Dataset, key: jax.Array) -> jax.Array:
   """Episodes [rows, shots, *shape]; one that mixes classes when growing."""
   if not FLAGS.growing:
     spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
-    return sample_episodes(key, dataset, spec).images[:, : FLAGS.shots]
+    return sample_episodes(key, dataset, spec).objects[:, : FLAGS.shots]
   each = -(-FLAGS.shots // FLAGS.classes)
   support = sample_tasks(key, dataset, 1, FLAGS.classes, each).support
   # [1, ways, shots, ...]: the classes take turns.
-  turns = support.swapaxes(1, 2).reshape(1, -1, *dataset.image_shape)
+  turns = support.swapaxes(1, 2).reshape(1, -1, *dataset.object_shape)
   return turns[:, : FLAGS.shots]
 
 

@@ -48,6 +48,9 @@ class Config:
   kl_warmup: int = _option(
     0, 'objective=elbo: steps over which the KL weight rises from 0 to 1'
   )
+  free_bits: float = _option(
+    0.0, 'objective=elbo: nats that the context of an episode has for free'
+  )
   length_warmup: int = _option(
     0,
     'objective=iwae: steps over which sets grow from 1 object to T; until then '
@@ -91,6 +94,7 @@ class Config:
         raise InputError(f'{name} must be > 0; got {getattr(self, name)}')
     for name in (
       'kl_warmup',
+      'free_bits',
       'length_warmup',
       'classes_warmup',
       'warmup_steps',
@@ -101,17 +105,17 @@ class Config:
         raise InputError(f'{name} must be >= 0; got {getattr(self, name)}')
     if not 0 <= self.ema_decay < 1:
       raise InputError(f'ema_decay must be in [0, 1); got {self.ema_decay}')
-    if self.kl_warmup and self.objective != 'elbo':
-      raise InputError(
-        'kl_warmup goes with objective=elbo only; '
-        f'got kl_warmup={self.kl_warmup}, objective={self.objective}'
-      )
-
-    if self.length_warmup and self.objective != 'iwae':
-      raise InputError(
-        'length_warmup goes with objective=iwae only; '
-        f'got length_warmup={self.length_warmup}, objective={self.objective}'
-      )
+    for name, objective in (
+      ('kl_warmup', 'elbo'),
+      ('free_bits', 'elbo'),
+      ('length_warmup', 'iwae'),
+    ):
+      value = getattr(self, name)
+      if value and self.objective != objective:
+        raise InputError(
+          f'{name} goes with objective={objective} only; got {name}={value}, '
+          f'objective={self.objective}'
+        )
 
   @property
   def episodes(self) -> EpisodeSpec:

@@ -1,10 +1,9 @@
 """What training maximises, per episode, in nats per object."""
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
-from gen1shot import bounds
+from gen1shot import bounds, zoo
 from gen1shot.bounds import Params
 from gen1shot.config import Config
 from gen1shot.errors import InputError
@@ -20,33 +19,43 @@ def objective(
   key: jax.Array,
   step: jax.Array | None = None,
   starts: jax.Array | None = None,
+  mask: jax.Array | None = None,
 ) -> tuple[jax.Array, Metrics]:
   """The bound that `config.objective` names, on one episode.
 
   Args:
     module: a model of the zoo.
-    config: `objective`, `num_samples`, `gradient` and `kl_warmup` are read.
+    config: `objective`, `num_samples`, `gradient`, `kl_warmup` and `free_bits`
+      are read.
     params: of the module.
     x: objects [T, *shape].
     key: consumed.
-    step: scales the KL terms while they warm up; None means the true bound.
+    step: of the training, whose KL terms warm up and have free bits; None means
+      the true bound.
     starts: boolean [T], True where a set begins, if x is several sets one after
       another (`iwae` only); None for one set.
+    mask: boolean [T], objects that count (`elbo` only); None for all.
 
   Returns:
     The bound divided by T, [], to be maximised; and its parts.
   """
   if config.objective == 'elbo':
-    return _elbo(module, config, params, x, key, step)
+    return _elbo(module, config, params, x, key, step, mask)
   return _iwae(module, config, params, x, key, starts)
 
 
 def check_objective(module: nn.Module, config: Config) -> None:
   """Raises InputError unless the model has what the objective asks for.
 
+  Documents are ragged, and `iwae` takes all positions for objects that count.
   DReG takes log weights apart, which models whose posterior is a recurrence do
   not offer: their draw of z_s is part of computing q(z_s+1).
   """
+  if config.objective == 'iwae' and config.model in zoo.of_kind('words'):
+    raise InputError(
+      f'models of words have objective=elbo; got {config.model} with '
+      'objective=iwae'
+    )
   dreg = config.objective == 'iwae' and config.gradient == 'dreg'
   if dreg and not hasattr(module, 'log_q'):
     raise InputError(
@@ -55,17 +64,18 @@ def check_objective(module: nn.Module, config: Config) -> None:
     )
 
 
-def _elbo(module, config, params, x, key, step):
+def _elbo(module, config, params, x, key, step, mask):
   variables = {'params': params}
-  bound = module.apply(variables, x, method='bound', rngs=_streams(key))
-  weight = 1.0 if step is None else bounds.kl_weight(step, config.kl_warmup)
+  bound = module.apply(variables, x, mask, method='bound', rngs=_streams(key))
   metrics = {
     'log_likelihood': bound.log_likelihood.mean(),
     'kl_local': bound.kl_local.mean(),
     'kl_context': bound.kl_context / len(x),
-    'kl_weight': jnp.asarray(weight),
   }
-  return bound.elbo(weight) / len(x), metrics
+  if step is None:
+    return bound.elbo() / len(x), metrics
+  weight = bounds.kl_weight(step, config.kl_warmup)
+  return bound.elbo(weight, config.free_bits) / len(x), metrics
 
 
 def _iwae(module, config, params, x, key, starts):

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
@@ -14,7 +13,12 @@ from gen1shot.bounds import Params
 from gen1shot.checkpoints import Checkpoints
 from gen1shot.config import Config
 from gen1shot.data import sources
-from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.data.episodes import (
+  Dataset,
+  EpisodeSpec,
+  blank_objects,
+  sample_episodes,
+)
 from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.evaluation import generation
 from gen1shot.objectives import Metrics
@@ -45,12 +49,13 @@ def _keys(config: Config) -> dict[str, jax.Array]:
   return dict(zip(names, keys, strict=True))
 
 
-def _build(
-  config: Config, image_shape: tuple[int, ...]
-) -> tuple[nn.Module, TrainState]:
+def _build(config: Config, data: workdir.Data) -> tuple[nn.Module, TrainState]:
   """The module of a configuration, and its state at step 0."""
-  module = zoo.build(config.model, config.preset, image_shape, **config.fields)
-  example = jnp.zeros((config.episode_length, *image_shape))
+  zoo.check_kind(config.model, data.kind, config.dataset)
+  module = zoo.build(
+    config.model, config.preset, data.object_shape, **config.fields
+  )
+  example = blank_objects(data.kind, data.object_shape, config.episode_length)
   return module, init_state(module, config, example, _keys(config)['init'])
 
 
@@ -90,7 +95,7 @@ def load_run(folder: pathlib.Path) -> Trained:
     InputError: there is no run, or no intact checkpoint yet.
   """
   config, data = workdir.read_run(folder)
-  module, state = _build(config, data.image_shape)
+  module, state = _build(config, data)
   state = _restore(folder, Checkpoints.best, state)
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
@@ -129,7 +134,10 @@ def train_and_evaluate(
   sets = config.episode_length if config.length_warmup else 1
   config.episodes.check(source.train, sets)
   config.validation_episodes.check(source.valid)
-  module, state = _build(config, source.train.image_shape)
+  data = workdir.Data(
+    source.fingerprint, source.train.kind, source.train.object_shape
+  )
+  module, state = _build(config, data)
   keys = _keys(config)
   train_step = compilation.jit(
     make_train_step(module, config), donate_argnums=0
@@ -138,7 +146,6 @@ def train_and_evaluate(
   sampler = generation.make_sampler(module, _SHEET_SAMPLES)
   support = _sheet_support(config, source.valid, keys['sheet'])
 
-  data = workdir.Data(source.fingerprint, source.train.image_shape)
   workdir.check_run(folder, config, data, resume)
   state = _restore(folder, Checkpoints.latest, state) or state
   done = int(state.step)
@@ -194,7 +201,7 @@ def _sheet_support(
   length = min(config.episode_length, dataset.smallest_class)
   spec = EpisodeSpec(_SHEET_ROWS, length)
   draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
-  return draw(key, dataset).images
+  return draw(key, dataset).objects
 
 
 def _finite_mean(rows: list[Metrics], step: int) -> dict[str, float]:

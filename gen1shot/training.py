@@ -135,8 +135,18 @@ def _batch_objective(
     )
     starts = None if now.set_length is None else episode.starts
     bound, metrics = objective(
-      module, config, params, episode.images, noise_key, step, starts
+      module,
+      config,
+      params,
+      episode.objects,
+      noise_key,
+      step,
+      starts,
+      episode.mask,
     )
-    return bound, metrics | {'bound': bound}
+    counts = 1.0 if episode.mask is None else episode.mask.mean()
+    return counts, (bound, metrics | {'bound': bound})
 
-  return jax.tree.map(jnp.mean, jax.vmap(one)(keys))
+  # Of the T places of an episode, those with an object that counts.
+  share, figures = jax.tree.map(jnp.mean, jax.vmap(one)(keys))
+  return jax.tree.map(lambda figure: figure / share, figures)

@@ -27,7 +27,8 @@ class Data:
   """What a run remembers of its data set."""
 
   fingerprint: str  # of the parts
-  image_shape: tuple[int, ...]  # H, W, C
+  kind: str  # images, vectors or words
+  object_shape: tuple[int, ...]
 
 
 def check_run(
@@ -75,7 +76,9 @@ def read_run(folder: pathlib.Path) -> tuple[Config, Data]:
   try:
     config = Config.from_json((folder / 'config.json').read_text())
     data = json.loads((folder / 'data.json').read_text())
-    return config, Data(data['fingerprint'], tuple(data['image_shape']))
+    return config, Data(
+      data['fingerprint'], data['kind'], tuple(data['object_shape'])
+    )
   except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
     raise InputError(
       f'workdir must hold a run (config.json and data.json); got {folder}: {e}'

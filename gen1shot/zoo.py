@@ -6,7 +6,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from gen1shot.errors import check_choice
+from gen1shot.errors import InputError, check_choice
 from gen1shot.models.draw import DRAW
 from gen1shot.models.gmn import GenerativeMatchingNetwork
 from gen1shot.models.sequential import SequentialGenerativeModel
@@ -20,6 +20,7 @@ class Entry:
 
   module: type[nn.Module]
   presets: Mapping[str, Mapping[str, Any]]
+  kinds: tuple[str, ...] = ('images', 'vectors')  # of objects that it models
 
 
 # Bartunov & Vetrov 2016: z 50, psi 288, controllers and match space 200.
@@ -91,6 +92,20 @@ ZOO = {
     },
   ),
 }
+
+
+def of_kind(kind: str) -> list[str]:
+  """The models of objects of a kind."""
+  return [name for name, entry in ZOO.items() if kind in entry.kinds]
+
+
+def check_kind(name: str, kind: str, dataset: str) -> None:
+  """Raises InputError unless a model is of the objects of a data set."""
+  if kind not in ZOO[name].kinds:
+    raise InputError(
+      f'{name} models {" and ".join(ZOO[name].kinds)}; got dataset {dataset}, '
+      f'of {kind}, for {", ".join(of_kind(kind))}'
+    )
 
 
 def module_fields(name: str, preset: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from gen1shot.data import augment, glyphs
 @pytest.fixture(scope='module')
 def drawing():
   """A binary drawing [28, 28, 1] that is away from the edges."""
-  return jax.jit(glyphs.load()['train'].image)(3, 0)
+  return jax.jit(glyphs.load()['train'].exemplar)(3, 0)
 
 
 def test_views_are_the_dihedral_group():

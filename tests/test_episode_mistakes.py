@@ -43,7 +43,7 @@ def test_oblong_images_are_drawn_without_views(key):
   oblong = ImageClasses.stack([np.ones((2, 4, 5, 1), np.uint8)])
   spec = EpisodeSpec(1, 2, dilation=True, shift=True, affine=True)
   episodes = jax.eval_shape(lambda: sample_episodes(key, oblong, spec))
-  assert episodes.images.shape == (1, 2, 4, 5, 1)
+  assert episodes.objects.shape == (1, 2, 4, 5, 1)
 
 
 def test_sets_in_a_row_need_classes_of_their_own(dataset, key):

@@ -50,13 +50,13 @@ def mixed(dataset):
 @pytest.mark.parametrize('kind', ['pure', 'viewed'])
 def test_without_replacement_no_exemplar_comes_twice(kind, request, whose):
   episodes = request.getfixturevalue(kind)
-  for episode in identify(episodes.images, whose):
+  for episode in identify(episodes.objects, whose):
     assert len(set(map(tuple, episode))) == min(SIZES)
 
 
 def test_without_replacement_every_exemplar_is_drawn_equally_often(pure, whose):
   # The first of each episode: those of one episode are not independent.
-  first = identify(pure.images[:, 0], whose)
+  first = identify(pure.objects[:, 0], whose)
   for class_id, size in enumerate(SIZES):
     counts = np.bincount(first[first[:, 0] == 8 * class_id][:, 1])
     assert len(counts) == size  # no padding
@@ -66,7 +66,7 @@ def test_without_replacement_every_exemplar_is_drawn_equally_often(pure, whose):
 def test_with_replacement_exemplars_come_twice_at_the_expected_rate(
   mixed, whose
 ):
-  first, second = identify(mixed.images[:, :2], whose).swapaxes(0, 1)
+  first, second = identify(mixed.objects[:, :2], whose).swapaxes(0, 1)
   repeats = (first == second).all(-1)
   for class_id, size in enumerate(SIZES):
     label = augment.NUM_VIEWS * class_id
@@ -76,7 +76,7 @@ def test_with_replacement_exemplars_come_twice_at_the_expected_rate(
 
 
 def test_with_replacement_no_padding_is_drawn(mixed, whose):
-  drawn = identify(mixed.images, whose).reshape(-1, 2)
+  drawn = identify(mixed.objects, whose).reshape(-1, 2)
   for class_id, size in enumerate(SIZES):
     exemplars = drawn[drawn[:, 0] == augment.NUM_VIEWS * class_id][:, 1]
     assert set(exemplars) == set(range(size))
@@ -85,7 +85,7 @@ def test_with_replacement_no_padding_is_drawn(mixed, whose):
 @pytest.mark.parametrize('kind', ['pure', 'viewed', 'mixed'])
 def test_labels_name_the_class_of_each_image(kind, request, whose):
   episodes = request.getfixturevalue(kind)
-  own = identify(episodes.images, whose)[..., 0]
+  own = identify(episodes.objects, whose)[..., 0]
   if kind == 'viewed':
     assert len(np.unique(own)) == augment.NUM_VIEWS * len(SIZES)
   else:
@@ -133,7 +133,7 @@ def sample():
 def test_a_key_determines_the_episodes(sample, dataset, key):
   first = sample(key, dataset)
   assert_same(first, sample(key, dataset))
-  assert (first.images != sample(jax.random.key(1), dataset).images).any()
+  assert (first.objects != sample(jax.random.key(1), dataset).objects).any()
 
 
 def test_episodes_are_the_same_under_jit_or_not(sample, dataset, key):
@@ -150,7 +150,7 @@ def test_vmap_over_keys_is_a_loop_over_keys(sample, dataset):
 
 def test_episodes_of_a_batch_are_independent_draws(pure):
   # 23,040 equally likely ordered episodes at least; 8 are hardly ever equal
-  assert len({image.tobytes() for image in pure.images[:8]}) == 8
+  assert len({image.tobytes() for image in pure.objects[:8]}) == 8
 
 
 def test_each_object_of_an_episode_is_changed_by_itself(sample, dataset, key):
@@ -159,7 +159,7 @@ def test_each_object_of_an_episode_is_changed_by_itself(sample, dataset, key):
   kinds = [
     len({image.tobytes() for image in np.asarray(episode)})
     for key in jax.random.split(key, 10)
-    for episode in sample(key, same).images
+    for episode in sample(key, same).objects
   ]
   assert set(kinds) == {1, 2}  # with the wider pen, without, or both
 
@@ -183,7 +183,7 @@ def test_sets_in_a_row_have_their_length_and_share_no_class(
   same = row.labels[:, :, None] == row.labels[:, None, :]
   expected = np.equal.outer(number, number)
   np.testing.assert_array_equal(same, np.tile(expected, (500, 1, 1)))
-  found = identify(row.images, whose)
+  found = identify(row.objects, whose)
   np.testing.assert_array_equal(found[..., 0], row.labels)
   for objects in found:
     assert len(set(map(tuple, objects))) == 4

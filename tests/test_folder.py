@@ -34,7 +34,7 @@ def test_folder(tmp_path, ink_is_dark):
   names = source.class_names
   assert [len(names[part]) for part in PARTS] == [17, 2, 2]
   assert sorted(itertools.chain(*names.values())) == classes
-  assert source.train.image_shape == (6, 4, 1)
+  assert source.train.object_shape == (6, 4, 1)
   for part in PARTS:
     for name, images in zip(
       names[part], np.asarray(getattr(source, part).images), strict=True

@@ -22,7 +22,7 @@ def characters():
 @jax.jit
 def draw_two(data, ids):
   """Two characters in 6 hands, [2, 6, 784]."""
-  row = jax.vmap(data.image, (None, 0))
+  row = jax.vmap(data.exemplar, (None, 0))
   drawn = jax.vmap(row, (0, None))(ids, jnp.arange(6))
   return drawn.reshape(2, 6, 784)
 
@@ -100,5 +100,5 @@ def test_a_stroke_that_is_not_drawn_leaves_no_ink():
 
 def test_glyphs_need_nothing():
   source = sources.load('glyphs')
-  assert source.train.image_shape == (28, 28, 1)
+  assert source.train.object_shape == (28, 28, 1)
   assert source.fingerprint == sources.load('glyphs', seed=1).fingerprint

@@ -46,8 +46,10 @@ def kept_state(folder, like):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
   """It names the step, and the checkpoint before is kept."""
 
-  def broken(module, config, params, x, key, step, starts):
-    value, metrics = objective(module, config, params, x, key, step, starts)
+  def broken(module, config, params, x, key, step, starts, mask):
+    value, metrics = objective(
+      module, config, params, x, key, step, starts, mask
+    )
     # Step 4 is the one that starts from three steps done.
     bad = False if step is None else step == 3
     return jnp.where(bad, jnp.nan, value), metrics

@@ -41,7 +41,7 @@ def test_alphabet_splits_share_no_alphabet(toy_npz, split, train, valid, test):
     dataset = getattr(source, part)
     assert dataset.num_classes == len(source.class_names[part])
     assert dataset.num_classes == len(parts[part]) * CHARACTERS
-    assert dataset.image_shape == (28, 28, 1)
+    assert dataset.object_shape == (28, 28, 1)
     assert dataset.smallest_class == DRAWERS
 
 
@@ -70,7 +70,7 @@ def test_alphabets_hold_the_characters_of_their_part(toy_npz, split):
     # The last exemplar of the last character of the first alphabet.
     last = names.count(names[0])
     np.testing.assert_array_equal(
-      whole.image(0, last * DRAWERS - 1), own.image(last - 1, DRAWERS - 1)
+      whole.exemplar(0, last * DRAWERS - 1), own.exemplar(last - 1, DRAWERS - 1)
     )
 
 

@@ -1,12 +1,13 @@
 """The distribution p(D) over episodes, sampled on the device.
 
-Shapes: B episodes, T objects in an episode, H W C image; N classes of a data
+An object is an image [H, W, C], a vector [D], or a word, which is given by its
+number among V. Shapes: B episodes, T objects in an episode; N classes of a data
 set, E exemplars of its largest class.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +19,15 @@ from gen1shot.errors import InputError
 
 
 class Dataset(Protocol):
-  """Classes of images that can be drawn from inside a compiled function.
+  """Classes of objects that can be drawn from inside a compiled function.
 
-  `num_classes`, `smallest_class` (exemplars in the smallest class) and
-  `image_shape` (H, W, C) are Python values, known when a function is traced.
+  `kind`, `num_classes`, `smallest_class` (exemplars in the smallest class) and
+  `object_shape` are Python values, known when a function is traced. The kinds:
+  images, of shape (H, W, C); vectors, of shape (D,); words, of shape (V,): a
+  class is a document, its exemplars are its words in order.
   """
+
+  kind: ClassVar[str]
 
   @property
   def num_classes(self) -> int: ...
@@ -31,14 +36,17 @@ class Dataset(Protocol):
   def smallest_class(self) -> int: ...
 
   @property
-  def image_shape(self) -> tuple[int, ...]: ...
+  def object_shape(self) -> tuple[int, ...]: ...
 
   def class_size(self, class_id: jax.Array) -> jax.Array:
     """How many exemplars a class has: int32, the shape of `class_id`."""
     ...
 
-  def image(self, class_id: jax.Array, exemplar: jax.Array) -> jax.Array:
-    """One exemplar of one class (both int32 scalars): float32 [H, W, C]."""
+  def exemplar(self, class_id: jax.Array, number: jax.Array) -> jax.Array:
+    """One exemplar of one class (both int32 scalars).
+
+    float32 of the object's shape; a word is an int32 scalar.
+    """
     ...
 
 
@@ -49,6 +57,7 @@ class ImageClasses:
   images: jax.Array  # uint8 [N, E, H, W, C], short classes padded with zeros
   sizes: jax.Array  # int32 [N]
   smallest_class: int = struct.field(pytree_node=False)
+  kind: ClassVar[str] = 'images'
 
   @classmethod
   def stack(cls, classes: Sequence[np.ndarray]) -> 'ImageClasses':
@@ -64,14 +73,17 @@ class ImageClasses:
     return self.images.shape[0]
 
   @property
-  def image_shape(self) -> tuple[int, ...]:
+  def object_shape(self) -> tuple[int, ...]:
     return self.images.shape[2:]
 
   def class_size(self, class_id: jax.Array) -> jax.Array:
     return self.sizes[class_id]
 
-  def image(self, class_id: jax.Array, exemplar: jax.Array) -> jax.Array:
-    return self.images[class_id, exemplar].astype(jnp.float32)
+  def exemplar(self, class_id: jax.Array, number: jax.Array) -> jax.Array:
+    return self.images[class_id, number].astype(jnp.float32)
+
+
+_AUGMENTATIONS = ('dihedral', 'dilation', 'shift', 'affine')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +107,11 @@ class EpisodeSpec:
     for field in ('batch_size', 'length', 'max_classes'):
       if getattr(self, field) < 1:
         raise InputError(f'{field} must be >= 1; got {getattr(self, field)}')
+    if dataset.kind == 'words':
+      self._check_passages(sets)
+      return
+    if dataset.kind != 'images':
+      self._check_none(_AUGMENTATIONS, f'for images; got {dataset.kind}')
     if not self.replacement and self.length > dataset.smallest_class:
       raise InputError(
         'without replacement an episode cannot be longer than the smallest '
@@ -106,11 +123,26 @@ class EpisodeSpec:
         f'max_classes{each} must be <= {self._num_classes(dataset)}, the '
         f'classes of the data set; got {self.max_classes}'
       )
-    height, width, _ = dataset.image_shape
-    if self.dihedral and height != width:
+    if self.dihedral and dataset.object_shape[0] != dataset.object_shape[1]:
+      height, width, _ = dataset.object_shape
       raise InputError(
         f'dihedral needs square images; got height {height}, width {width}'
       )
+
+  def _check_passages(self, sets: int) -> None:
+    """Raises InputError unless episodes are passages of one document."""
+    why = 'not for words: an episode is a passage of one document'
+    self._check_none((*_AUGMENTATIONS, 'replacement'), why)
+    if self.max_classes > 1 or sets > 1:
+      raise InputError(
+        f'more classes or sets than 1 are {why}; got {self.max_classes} classes'
+        f', {sets} sets'
+      )
+
+  def _check_none(self, fields: Sequence[str], why: str) -> None:
+    for field in fields:
+      if getattr(self, field):
+        raise InputError(f'{field} is {why}')
 
   def _num_classes(self, dataset: Dataset) -> int:
     return dataset.num_classes * (augment.NUM_VIEWS if self.dihedral else 1)
@@ -120,9 +152,11 @@ class EpisodeSpec:
 class Episodes:
   """A batch of episodes."""
 
-  images: jax.Array  # float32 [B, T, H, W, C] in {0, 1}
+  objects: jax.Array  # float32 [B, T, *shape]; of words int32 [B, T]
   labels: jax.Array  # int32 [B, T], the class; a view is a class of its own
   starts: jax.Array  # bool [B, T], True where a set begins
+  # bool [B, T], False behind the end of a document; None: all objects count.
+  mask: jax.Array | None = None
 
 
 def sample_distinct(key: jax.Array, n: jax.Array | int, k: int) -> jax.Array:
@@ -185,6 +219,8 @@ def sample_episode(
   T, C = spec.length, spec.max_classes
   sets = 1 if set_length is None else T  # at most
   spec.check(dataset, sets)
+  if dataset.kind == 'words':
+    return _sample_passage(key, dataset, T)
   count_key, class_key, member_key, exemplar_key, image_key = jax.random.split(
     key, 5
   )
@@ -212,23 +248,56 @@ def sample_episode(
     nth = jnp.tril(same, -1).sum(1)
     exemplars = shuffled[member, nth]
 
-  def draw(key, class_id, view, exemplar):
-    image = dataset.image(class_id, exemplar)
+  def draw(key, class_id, view, number):
+    drawn = dataset.exemplar(class_id, number)
+    if dataset.kind != 'images':
+      return drawn
     return augment.augment(
-      key, image, view, spec.dilation, spec.shift, spec.affine
+      key, drawn, view, spec.dilation, spec.shift, spec.affine
     )
 
   image_keys = jax.random.split(image_key, T)
-  images = jax.vmap(draw)(image_keys, class_ids, views, exemplars)
-  return Episodes(images, labels, jnp.diff(which, prepend=-1) > 0)
+  objects = jax.vmap(draw)(image_keys, class_ids, views, exemplars)
+  return Episodes(objects, labels, jnp.diff(which, prepend=-1) > 0)
+
+
+def blank_objects(kind: str, shape: tuple[int, ...], T: int) -> jax.Array:
+  """T objects that are all 0, of the type of a kind and a shape."""
+  return jnp.zeros(T, jnp.int32) if kind == 'words' else jnp.zeros((T, *shape))
+
+
+def _sample_passage(key: jax.Array, dataset: Dataset, T: int) -> Episodes:
+  """T words in order, from a random place of a random document.
+
+  All of a document that has no more than T, and a mask.
+  """
+  document_key, place_key = jax.random.split(key)
+  document = jax.random.randint(document_key, (), 0, dataset.num_classes)
+  size = dataset.class_size(document)
+  first = jax.random.randint(place_key, (), 0, jnp.maximum(size - T, 0) + 1)
+  return passage(dataset, document, first, T)
+
+
+def passage(
+  dataset: Dataset, document: jax.Array, first: jax.Array, T: int
+) -> Episodes:
+  """T words of a document from number `first` on, as one episode."""
+  numbers = first + jnp.arange(T)
+  words = jax.vmap(dataset.exemplar, (None, 0))(document, numbers)
+  return Episodes(
+    words,
+    jnp.full(T, document),
+    jnp.arange(T) == 0,
+    numbers < dataset.class_size(document),
+  )
 
 
 @struct.dataclass
 class Tasks:
   """A batch of few-shot classification tasks."""
 
-  support: jax.Array  # float32 [B, ways, shots, H, W, C]
-  queries: jax.Array  # float32 [B, ways, H, W, C]; query i is of class i
+  support: jax.Array  # float32 [B, ways, shots, *shape]
+  queries: jax.Array  # float32 [B, ways, *shape]; query i is of class i
 
 
 def sample_tasks(
@@ -250,7 +319,7 @@ def sample_tasks(
     def sample_class(key, class_id):
       size = dataset.class_size(class_id)
       exemplars = sample_distinct(key, size, shots + 1)
-      return jax.vmap(lambda e: dataset.image(class_id, e))(exemplars)
+      return jax.vmap(lambda e: dataset.exemplar(class_id, e))(exemplars)
 
     images = jax.vmap(sample_class)(
       jax.random.split(exemplar_key, ways), classes

@@ -5,6 +5,8 @@ that program with jittered control points, a small affine change and its own
 pen width. No files, no network; drawn on the device inside the step.
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import struct
@@ -22,6 +24,7 @@ class Glyphs:
   """Classes `first` .. `first + CLASSES - 1` of the endless alphabet."""
 
   first: int = struct.field(pytree_node=False)
+  kind: ClassVar[str] = 'images'
 
   @property
   def num_classes(self) -> int:
@@ -32,16 +35,16 @@ class Glyphs:
     return EXEMPLARS
 
   @property
-  def image_shape(self) -> tuple[int, ...]:
+  def object_shape(self) -> tuple[int, ...]:
     return (SIZE, SIZE, 1)
 
   def class_size(self, class_id: jax.Array) -> jax.Array:
     return jnp.full_like(class_id, EXEMPLARS)
 
-  def image(self, class_id: jax.Array, exemplar: jax.Array) -> jax.Array:
+  def exemplar(self, class_id: jax.Array, number: jax.Array) -> jax.Array:
     key = jax.random.fold_in(jax.random.key(_SEED), self.first + class_id)
     strokes, drawn = sample_program(key)
-    return draw_exemplar(jax.random.fold_in(key, exemplar), strokes, drawn)
+    return draw_exemplar(jax.random.fold_in(key, number), strokes, drawn)
 
 
 def load() -> dict[str, Glyphs]:

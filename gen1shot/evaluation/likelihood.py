@@ -76,7 +76,7 @@ def draw(dataset: Dataset, spec: EpisodeSpec, key: jax.Array) -> jax.Array:
     InputError: the data set cannot provide such episodes.
   """
   sample = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
-  return sample(key, dataset).images
+  return sample(key, dataset).objects
 
 
 def predictive(
