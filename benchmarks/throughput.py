@@ -39,7 +39,7 @@ from gen1shot.errors import InputError, check_choice
 from gen1shot.training import init_state, make_train_step
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('models', list(zoo.ZOO), 'names of the zoo')
+flags.DEFINE_list('models', zoo.of_kind('images'), 'names of the zoo')
 flags.DEFINE_list('presets', None, 'those to measure; default all')
 flags.DEFINE_bool('peer', True, 'also measure the PyTorch twin')
 flags.DEFINE_float('seconds', 60.0, 'of measuring, for each row')
@@ -273,19 +273,21 @@ def chosen() -> list[Config]:
     InputError: a flag has no meaning.
   """
   for model in FLAGS.models:
-    check_choice('models', model, zoo.ZOO)
-  known = {
-    preset for model in FLAGS.models for preset in zoo.ZOO[model].presets
-  }
+    check_choice('models', model, zoo.of_kind('images'))
+  # The presets of images; those of vectors have a data set of their own.
+  configs = [
+    get_config(model, preset)
+    for model in FLAGS.models
+    for preset in zoo.ZOO[model].presets
+  ]
+  configs = [config for config in configs if config.dataset == 'glyphs']
+  known = {config.preset for config in configs}
   for preset in FLAGS.presets or ():
     check_choice('presets', preset, known)
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
   return [
-    get_config(model, preset, 'glyphs')
-    for model in FLAGS.models
-    for preset in zoo.ZOO[model].presets
-    if preset in (FLAGS.presets or known)
+    config for config in configs if config.preset in (FLAGS.presets or known)
   ]
 
 

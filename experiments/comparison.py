@@ -4,7 +4,7 @@ import pathlib
 
 import jax
 from absl import flags
-from reports import Report
+from reports import LIKELIHOOD_SAMPLES, Report
 
 from gen1shot.data.episodes import Dataset, EpisodeSpec
 from gen1shot.evaluation import likelihood
@@ -33,6 +33,7 @@ def comparison_report(
   All models see the same episodes, each in one order.
   """
   length = FLAGS.length or LENGTH
+  num_samples = FLAGS.num_samples or LIKELIHOOD_SAMPLES
   key = jax.random.key(FLAGS.seed)
   episode_key, noise_key = jax.random.split(key)
   rows = []
@@ -45,7 +46,7 @@ def comparison_report(
           trained.module,
           trained.params,
           episodes,
-          FLAGS.num_samples,
+          num_samples,
           noise_key,
           orders=1,
         )
@@ -65,7 +66,7 @@ def comparison_report(
         say(' '.join(map(str, row.values())))
   protocol = {
     'part': FLAGS.part,
-    'K': FLAGS.num_samples,
+    'K': num_samples,
     'episodes': FLAGS.episodes,
     'T': length,
     'seed': FLAGS.seed,

@@ -4,8 +4,10 @@
 
 likelihood: predictive log p(x_t | x_<t) at every position, and the joint
 figure, with K samples and beside them the one-sample bounds. classification:
-5- and 20-way, 1- and 5-shot. activity: active units of the posterior. Each
-writes results/<task>.json to the workdir.
+5- and 20-way, 1- and 5-shot. activity: active units of the posterior.
+perplexity: of documents, with the KL that their latents cost. probe: what
+contexts know of the distributions behind sets of reals. Each writes
+results/<task>.json to the workdir; without --tasks, all that suit the data.
 
   python experiments/evaluate.py --workdir=runs/gmn,runs/vae --tasks=table
 
@@ -28,16 +30,22 @@ TABLE = 'table'
 FLAGS = flags.FLAGS
 flags.DEFINE_list('workdir', None, 'of the training, or of several')
 flags.DEFINE_list(
-  'tasks', list(reports.TASKS), f'some of {", ".join((*reports.TASKS, TABLE))}'
+  'tasks',
+  None,
+  f'some of {", ".join((*reports.TASKS, TABLE))}; default those that suit',
 )
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('seed', 0, 'of the episodes and the noise', lower_bound=0)
-flags.DEFINE_integer('num_samples', 1000, 'likelihood: K', lower_bound=1)
-flags.DEFINE_integer('episodes', 100, 'likelihood: episodes', lower_bound=2)
 flags.DEFINE_integer(
-  'length', None, 'likelihood: T; default as trained', lower_bound=1
+  'num_samples',
+  None,
+  f'K; default {reports.LIKELIHOOD_SAMPLES} of a likelihood, '
+  f'{reports.PERPLEXITY_SAMPLES} of a perplexity',
+  lower_bound=1,
 )
+flags.DEFINE_integer('episodes', 100, 'likelihood: episodes', lower_bound=2)
+flags.DEFINE_integer('length', None, 'T; default as trained', lower_bound=1)
 flags.DEFINE_integer('max_classes', 1, 'likelihood: C', lower_bound=1)
 flags.DEFINE_bool('replacement', False, 'likelihood: with replacement')
 flags.DEFINE_integer(
@@ -51,16 +59,23 @@ flags.mark_flag_as_required('workdir')
 
 def main() -> None:
   compilation.enable_cache()
-  for task in FLAGS.tasks:
+  asked = FLAGS.tasks or ()
+  for task in asked:
     check_choice('task', task, (*reports.TASKS, TABLE))
   folders = [pathlib.Path(name).expanduser() for name in FLAGS.workdir]
   loaded = {folder: load(folder) for folder in folders}
-  for task in FLAGS.tasks:
+  for trained, dataset in loaded.values():
+    for task in asked:
+      if task != TABLE:
+        reports.check_task(task, trained.config.dataset, dataset.kind)
+  for task in asked or reports.TASKS:
     if task == TABLE:
       publish(comparison_report(loaded, FLAGS), folders[0], task)
-    else:
-      for folder, (trained, dataset) in loaded.items():
-        publish(reports.TASKS[task](trained, dataset, FLAGS), folder, task)
+      continue
+    for folder, (trained, dataset) in loaded.items():
+      made = reports.TASKS[task]
+      if made.suits(trained.config.dataset, dataset.kind):
+        publish(made.report(trained, dataset, FLAGS), folder, task)
 
 
 def load(folder: pathlib.Path) -> tuple[runs.Trained, Dataset]:

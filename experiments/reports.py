@@ -10,14 +10,21 @@ import jax
 from absl import flags
 
 from gen1shot import workdir
+from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import Dataset, EpisodeSpec
-from gen1shot.evaluation import classification, likelihood
+from gen1shot.data.reals import Reals
+from gen1shot.errors import InputError
+from gen1shot.evaluation import classification, likelihood, perplexity
 from gen1shot.evaluation.activity import active_units
 from gen1shot.evaluation.likelihood import Figure
+from gen1shot.evaluation.probe import probe
 from gen1shot.progress import device_name, say
 from gen1shot.runs import Trained
 
 ACTIVITY_OBJECTS = 1000
+PROBE_SETS = 10_000
+LIKELIHOOD_SAMPLES = 1000
+PERPLEXITY_SAMPLES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,16 +74,17 @@ def likelihood_report(
     FLAGS.max_classes,
     FLAGS.replacement,
   )
+  num_samples = FLAGS.num_samples or LIKELIHOOD_SAMPLES
   estimates = likelihood.estimate(
     trained.module,
     trained.params,
     dataset,
     spec,
-    FLAGS.num_samples,
+    num_samples,
     jax.random.key(FLAGS.seed),
   )
   protocol = _protocol(trained, FLAGS) | {
-    'K': FLAGS.num_samples,
+    'K': num_samples,
     'episodes': spec.batch_size,
     'T': spec.length,
     'C': spec.max_classes,
@@ -130,8 +138,82 @@ def activity_report(
   return Report(protocol, [{'units': len(active), 'active': int(active.sum())}])
 
 
-TASKS: dict[str, Callable[..., Report]] = {
-  'likelihood': likelihood_report,
-  'classification': classification_report,
-  'activity': activity_report,
+def probe_report(
+  trained: Trained, dataset: Reals, FLAGS: flags.FlagValues
+) -> Report:
+  """What probes read from contexts: accuracy in %, and R^2."""
+  length = FLAGS.length or trained.config.episode_length
+  scores = probe(
+    trained.module,
+    trained.params,
+    dataset,
+    PROBE_SETS,
+    length,
+    jax.random.key(FLAGS.seed),
+  )
+  protocol = _protocol(trained, FLAGS) | {'sets': PROBE_SETS, 'T': length}
+  rows = [
+    {
+      'probe': name,
+      'family %': Figure.of(100.0 * score.family),
+      'mean R2': round(score.mean, 4),
+      'variance R2': round(score.variance, 4),
+    }
+    for name, score in scores.items()
+  ]
+  return Report(protocol, rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A table, and the data that it can be made of."""
+
+  report: Callable[..., Report]
+  kinds: tuple[str, ...]  # of objects
+  datasets: tuple[str, ...] | None = None  # those alone; None for any
+
+  def suits(self, dataset: str, kind: str) -> bool:
+    """Whether a data set, of a kind, has such a table."""
+    return kind in self.kinds and dataset in (self.datasets or (dataset,))
+
+
+def perplexity_report(
+  trained: Trained, dataset: Documents, FLAGS: flags.FlagValues
+) -> Report:
+  """Perplexity of all documents, by K samples and by the bound; KL in nats."""
+  length = FLAGS.length or trained.config.episode_length
+  num_samples = FLAGS.num_samples or PERPLEXITY_SAMPLES
+  scores = perplexity.score(
+    trained.module,
+    trained.params,
+    dataset,
+    length,
+    num_samples,
+    jax.random.key(FLAGS.seed),
+  )
+  protocol = _protocol(trained, FLAGS) | {'K': num_samples, 'T': length}
+  row = {
+    'passages': len(scores.words),
+    'words': int(scores.words.sum()),
+    'perplexity': round(scores.perplexity(), 3),
+    'of the bound': round(scores.perplexity_bound(), 3),
+    'KL of a passage': Figure.of(scores.kl),
+  }
+  return Report(protocol, [row])
+
+
+TASKS = {
+  'likelihood': Task(likelihood_report, ('images', 'vectors')),
+  'classification': Task(classification_report, ('images',)),
+  'activity': Task(activity_report, ('images', 'vectors')),
+  'perplexity': Task(perplexity_report, ('words',)),
+  'probe': Task(probe_report, ('vectors',), ('distributions',)),
 }
+
+
+def check_task(name: str, dataset: str, kind: str) -> None:
+  """Raises InputError unless a data set, of a kind, has the table."""
+  task = TASKS[name]
+  if not task.suits(dataset, kind):
+    wanted = ' and '.join(task.datasets or task.kinds)
+    raise InputError(f'task {name} is for {wanted}; got {dataset}, of {kind}')

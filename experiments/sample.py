@@ -6,7 +6,9 @@
 The sheet has a row for each concept: support | samples. With --growing it has a
 row for each number of examples, of one episode that takes turns among --classes
 concepts: the first t images | samples given them. --film adds an animation of
-the first row, for the models that paint in steps.
+the first row, for the models that paint in steps. Sets of vectors are drawn as
+one picture each; of words the sheet is a text: the first --shots words of a
+passage, then as many by the model.
 """
 
 import pathlib
@@ -16,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from gen1shot import commandline, compilation, plotting, runs
+from gen1shot import commandline, compilation, plotting, runs, sheets
 from gen1shot.data import folder as image_files
 from gen1shot.data.episodes import (
   Dataset,
@@ -39,7 +41,7 @@ flags.DEFINE_bool('growing', False, 'a row for each number of examples')
 flags.DEFINE_integer('classes', 1, 'growing: of the episode', lower_bound=1)
 flags.DEFINE_integer('num_samples', 20, 'new ones of each', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'of concepts and samples', lower_bound=0)
-flags.DEFINE_string('out', 'sheet.png', 'the sheet')
+flags.DEFINE_string('out', None, 'the sheet; default sheet.png, or .txt')
 flags.DEFINE_string('film', None, 'a GIF of the first row, step by step')
 flags.mark_flag_as_required('workdir')
 
@@ -47,28 +49,39 @@ flags.mark_flag_as_required('workdir')
 def main() -> None:
   compilation.enable_cache()
   trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  kind = trained.data.kind
+  if kind != 'images' and (FLAGS.support or FLAGS.growing):
+    raise InputError(
+      f'support and growing are for images; got {trained.config.dataset}, of '
+      f'{kind}'
+    )
   concept_key, sample_key = jax.random.split(jax.random.key(FLAGS.seed))
   if FLAGS.support:
     support = _read(FLAGS.support, trained.data.object_shape)[None]
+    mask, vocabulary = None, None
   else:
-    dataset = getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
-    support = _draw(dataset, concept_key)
-  mask = None
+    source = trained.load_source(FLAGS.data_dir)
+    support, mask = _draw(getattr(source, FLAGS.part), concept_key)
+    vocabulary = source.vocabulary
   if FLAGS.growing:
     objects = support.shape[1]
     support = jnp.tile(support[:1], (objects + 1, 1, 1, 1, 1))
     mask = jnp.tri(objects + 1, objects, -1, dtype=bool)
     support = jnp.where(mask[..., None, None, None], support, 0.0)
-  if FLAGS.film == FLAGS.out:
+  out = FLAGS.out or 'sheet' + sheets.SUFFIXES[kind]
+  if FLAGS.film == out:
     raise InputError(f'film must be another file than out; got {FLAGS.film}')
   if FLAGS.film and not hasattr(trained.module, 'paint'):
     raise InputError(
       f'film is for models that paint in steps; got {trained.config.model}'
     )
-  sampler = make_sampler(trained.module, FLAGS.num_samples)
+  sampler = make_sampler(
+    trained.module, FLAGS.num_samples, sheets.METHODS[kind]
+  )
   samples = sampler(trained.params, support, sample_key, mask)
-  out = pathlib.Path(FLAGS.out).expanduser()
-  plotting.save(plotting.sheet(np.asarray(support), np.asarray(samples)), out)
+  out = pathlib.Path(out).expanduser()
+  shown = jax.device_get((support, samples, mask))
+  sheets.save(out, kind, *shown, vocabulary)
   print(f'sample sheet: {out}')
   if FLAGS.film:
     painter = make_sampler(trained.module, FLAGS.num_samples, 'paint')
@@ -82,16 +95,23 @@ def _film(strokes: Stroke) -> None:
   print(f'film: {out}')
 
 
-def _draw(dataset: Dataset, key: jax.Array) -> jax.Array:
-  """Episodes [rows, shots, *shape]; one that mixes classes when growing."""
+def _draw(
+  dataset: Dataset, key: jax.Array
+) -> tuple[jax.Array, jax.Array | None]:
+  """Episodes [rows, shots, *shape] and their mask [rows, shots].
+
+  One that mixes classes when growing.
+  """
   if not FLAGS.growing:
     spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
-    return sample_episodes(key, dataset, spec).objects[:, : FLAGS.shots]
+    episodes = sample_episodes(key, dataset, spec)
+    mask = None if episodes.mask is None else episodes.mask[:, : FLAGS.shots]
+    return episodes.objects[:, : FLAGS.shots], mask
   each = -(-FLAGS.shots // FLAGS.classes)
   support = sample_tasks(key, dataset, 1, FLAGS.classes, each).support
   # [1, ways, shots, ...]: the classes take turns.
   turns = support.swapaxes(1, 2).reshape(1, -1, *dataset.object_shape)
-  return turns[:, : FLAGS.shots]
+  return turns[:, : FLAGS.shots], None
 
 
 def _read(paths: list[str], shape: tuple[int, ...]) -> jax.Array:

@@ -37,7 +37,6 @@ def main() -> None:
   workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
   folder = pathlib.Path(workdir).expanduser()
   runs.train_and_evaluate(config, folder, FLAGS.resume)
-  print(f'sample sheet: {runs.sheet_path(folder, config.steps)}')
 
 
 if __name__ == '__main__':

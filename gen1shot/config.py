@@ -40,8 +40,8 @@ class Config:
   # What is maximised.
   objective: str = _option(
     'iwae',
-    'iwae: sum over t of K-sample bounds on log p(x_t | x_<t); '
-    'elbo: the bound on log p(x_1..x_T)',
+    'iwae: sum over t of K-sample bounds on log p(x_t | x_<t), of documents on '
+    'log p(x_1..x_T); elbo: the bound on log p(x_1..x_T)',
   )
   num_samples: int = _option(1, 'K, of objective=iwae')
   gradient: str = _option('dreg', 'of objective=iwae: dreg or plain')

@@ -9,6 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.scipy.special import digamma, gammaln
 
 from gen1shot.errors import check_choice
 
@@ -49,6 +50,78 @@ def kl(q: DiagGaussian, p: DiagGaussian) -> jax.Array:
   ratio = jnp.exp(q.logvar - p.logvar)
   distance = (q.mean - p.mean) ** 2 * jnp.exp(-p.logvar)
   return 0.5 * (ratio + distance - 1 + p.logvar - q.logvar)
+
+
+@struct.dataclass
+class Dirichlet:
+  """Probabilities of K things, by their logs; the last axis is an event."""
+
+  concentration: jax.Array  # [..., K], positive
+
+  def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    """Log probabilities [*shape, ..., K]; the key is consumed.
+
+    Gamma draws, normalised; their gradients are the implicit ones of Figurnov
+    et al. 2018.
+    """
+    concentration = jnp.broadcast_to(
+      self.concentration, (*shape, *self.concentration.shape)
+    )
+    return jax.nn.log_softmax(jax.random.loggamma(key, concentration))
+
+  def log_prob(self, log_x: jax.Array) -> jax.Array:
+    """Of the density over the probabilities, [...]."""
+    a = self.concentration
+    return ((a - 1) * log_x).sum(-1) - _log_beta(a)
+
+  def kl(self, p: 'Dirichlet') -> jax.Array:
+    """KL(self || p), [...], in closed form, in nats."""
+    a, b = self.concentration, p.concentration
+    expected = digamma(a) - digamma(a.sum(-1, keepdims=True))  # of log x
+    return ((a - b) * expected).sum(-1) - _log_beta(a) + _log_beta(b)
+
+  def laplace(self) -> DiagGaussian:
+    """The Gaussian nearest to the logs of a draw, up to their mean, [..., K].
+
+    Of Laplace's approximation in the softmax basis, the diagonal (MacKay 1998;
+    as Srivastava & Sutton 2017 use it).
+    """
+    logs, inverse = jnp.log(self.concentration), 1 / self.concentration
+    K = self.concentration.shape[-1]
+    mean = logs - logs.mean(-1, keepdims=True)
+    variance = (1 - 2 / K) * inverse + inverse.mean(-1, keepdims=True) / K
+    return DiagGaussian(mean, jnp.log(variance))
+
+
+@struct.dataclass
+class LogisticNormal:
+  """Probabilities of K things, given by logits, which are Gaussian.
+
+  The last axis is an event; the density is that of the logits.
+  """
+
+  logits: DiagGaussian  # [..., K]
+
+  def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
+    """Logits [*shape, ..., K], reparameterised; the key is consumed."""
+    return self.logits.sample(key, shape)
+
+  def log_prob(self, logits: jax.Array) -> jax.Array:
+    """Of the density over the logits, [...]."""
+    return self.logits.log_prob(logits).sum(-1)
+
+  def kl(self, p: 'LogisticNormal') -> jax.Array:
+    """KL(self || p), [...], in closed form, in nats."""
+    return kl(self.logits, p.logits).sum(-1)
+
+  def laplace(self) -> DiagGaussian:
+    """The logits, which are Gaussian already."""
+    return self.logits
+
+
+def _log_beta(a: jax.Array) -> jax.Array:
+  """log of the normaliser of a Dirichlet density, over the last axis."""
+  return gammaln(a).sum(-1) - gammaln(a.sum(-1))
 
 
 @struct.dataclass

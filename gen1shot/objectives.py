@@ -30,43 +30,43 @@ def objective(
     params: of the module.
     x: objects [T, *shape].
     key: consumed.
-    step: of the training, whose KL terms warm up and have free bits; None means
-      the true bound.
+    step: of the training, with dropout, and KL terms that warm up and have free
+      bits; None means the true bound.
     starts: boolean [T], True where a set begins, if x is several sets one after
       another (`iwae` only); None for one set.
-    mask: boolean [T], objects that count (`elbo` only); None for all.
+    mask: boolean [T], objects that count; None for all.
 
   Returns:
     The bound divided by T, [], to be maximised; and its parts.
   """
   if config.objective == 'elbo':
     return _elbo(module, config, params, x, key, step, mask)
+  if config.model in zoo.of_kind('words'):
+    return _joint_iwae(module, config, params, x, key, mask)
   return _iwae(module, config, params, x, key, starts)
 
 
 def check_objective(module: nn.Module, config: Config) -> None:
   """Raises InputError unless the model has what the objective asks for.
 
-  Documents are ragged, and `iwae` takes all positions for objects that count.
   DReG takes log weights apart, which models whose posterior is a recurrence do
-  not offer: their draw of z_s is part of computing q(z_s+1).
+  not offer: their draw of z_s is part of computing q(z_s+1). Nor do models of
+  words.
   """
-  if config.objective == 'iwae' and config.model in zoo.of_kind('words'):
-    raise InputError(
-      f'models of words have objective=elbo; got {config.model} with '
-      'objective=iwae'
-    )
   dreg = config.objective == 'iwae' and config.gradient == 'dreg'
   if dreg and not hasattr(module, 'log_q'):
     raise InputError(
-      f'gradient=dreg is not for recurrent posteriors; got {config.model} with '
-      'objective=iwae: use gradient=plain, or objective=elbo'
+      f'gradient=dreg is not for {config.model}; with objective=iwae use '
+      'gradient=plain, or use objective=elbo'
     )
 
 
 def _elbo(module, config, params, x, key, step, mask):
   variables = {'params': params}
-  bound = module.apply(variables, x, mask, method='bound', rngs=_streams(key))
+  rngs = _streams(key)
+  if step is None:
+    del rngs['dropout']
+  bound = module.apply(variables, x, mask, method='bound', rngs=rngs)
   metrics = {
     'log_likelihood': bound.log_likelihood.mean(),
     'kl_local': bound.kl_local.mean(),
@@ -76,6 +76,18 @@ def _elbo(module, config, params, x, key, step, mask):
     return bound.elbo() / len(x), metrics
   weight = bounds.kl_weight(step, config.kl_warmup)
   return bound.elbo(weight, config.free_bits) / len(x), metrics
+
+
+def _joint_iwae(module, config, params, x, key, mask):
+  weights = module.apply(
+    {'params': params},
+    x,
+    config.num_samples,
+    mask,
+    method='joint_log_weights',
+    rngs=_streams(key),
+  )
+  return bounds.iwae(weights).sum() / len(x), {}
 
 
 def _iwae(module, config, params, x, key, starts):

@@ -8,13 +8,14 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from gen1shot import compilation, plotting, workdir, zoo
+from gen1shot import compilation, sheets, workdir, zoo
 from gen1shot.bounds import Params
 from gen1shot.checkpoints import Checkpoints
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import (
   Dataset,
+  Episodes,
   EpisodeSpec,
   blank_objects,
   sample_episodes,
@@ -51,7 +52,6 @@ def _keys(config: Config) -> dict[str, jax.Array]:
 
 def _build(config: Config, data: workdir.Data) -> tuple[nn.Module, TrainState]:
   """The module of a configuration, and its state at step 0."""
-  zoo.check_kind(config.model, data.kind, config.dataset)
   module = zoo.build(
     config.model, config.preset, data.object_shape, **config.fields
   )
@@ -120,8 +120,8 @@ def train_and_evaluate(
   """Trains to `config.steps`, from the latest checkpoint if there is one.
 
   Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
-  events, checkpoints/ and samples/. Nothing is written before the input has
-  been checked.
+  events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
+  written before the input has been checked.
 
   Returns:
     The final state; an interrupted and resumed run ends with the same bits.
@@ -131,6 +131,7 @@ def train_and_evaluate(
     NonFiniteError: the loss is not finite; the message names the step.
   """
   source = load_source(config)
+  zoo.check_kind(config.model, source.train.kind, config.dataset)
   sets = config.episode_length if config.length_warmup else 1
   config.episodes.check(source.train, sets)
   config.validation_episodes.check(source.valid)
@@ -143,8 +144,12 @@ def train_and_evaluate(
     make_train_step(module, config), donate_argnums=0
   )
   validate = compilation.jit(make_validation(module, config))
-  sampler = generation.make_sampler(module, _SHEET_SAMPLES)
-  support = _sheet_support(config, source.valid, keys['sheet'])
+  sampler = generation.make_sampler(
+    module,
+    config.episode_length if data.kind == 'vectors' else _SHEET_SAMPLES,
+    sheets.METHODS[data.kind],
+  )
+  shown = _shown(config, source.valid, keys['sheet'])
 
   workdir.check_run(folder, config, data, resume)
   state = _restore(folder, Checkpoints.latest, state) or state
@@ -154,7 +159,7 @@ def train_and_evaluate(
       f'steps must be >= {done}, which the checkpoint in {folder} has done; '
       f'got {config.steps}'
     )
-  workdir.write_run(folder, config, data)
+  workdir.write_run(folder, config, data, source.vocabulary)
   with (
     Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
     workdir.MetricsLog(folder) as log,
@@ -181,27 +186,35 @@ def train_and_evaluate(
         log.write(step, 'valid', row)
         say(f'step {step}  validation bound {row["bound"]:.2f} nats/object')
         checkpoints.save(step, state, row['bound'])
-        drawn = sampler(state.averaged, support, keys['sheet'])
-        plotting.save(
-          plotting.sheet(np.asarray(support), np.asarray(drawn)),
-          sheet_path(folder, step),
+        drawn = sampler(
+          state.averaged, shown.objects, keys['sheet'], shown.mask
         )
+        given, drawn = jax.device_get((shown, drawn))
+        sheets.save(
+          sheet_path(folder, step, data.kind),
+          data.kind,
+          given.objects,
+          drawn,
+          given.mask,
+          source.vocabulary,
+        )
+  say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
   return state
 
 
-def sheet_path(folder: pathlib.Path, step: int) -> pathlib.Path:
+def sheet_path(folder: pathlib.Path, step: int, kind: str) -> pathlib.Path:
   """The sample sheet drawn at a step: rows of support | samples."""
-  return folder / 'samples' / f'step_{step:06d}.png'
+  return folder / 'samples' / f'step_{step:06d}{sheets.SUFFIXES[kind]}'
 
 
-def _sheet_support(
-  config: Config, dataset: Dataset, key: jax.Array
-) -> jax.Array:
-  """What the sheets of a run are conditioned on: [rows, N, H, W, C]."""
-  length = min(config.episode_length, dataset.smallest_class)
+def _shown(config: Config, dataset: Dataset, key: jax.Array) -> Episodes:
+  """What the sheets of a run are conditioned on."""
+  length = config.episode_length
+  if dataset.kind != 'words':
+    length = min(length, dataset.smallest_class)
   spec = EpisodeSpec(_SHEET_ROWS, length)
   draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
-  return draw(key, dataset).objects
+  return draw(key, dataset)
 
 
 def _finite_mean(rows: list[Metrics], step: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The trainer: one for every model of the zoo."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from flax import struct
 from gen1shot.bounds import Params
 from gen1shot.config import Config
 from gen1shot.curriculum import stage
+from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episode
 from gen1shot.objectives import Metrics, check_objective, objective
 
@@ -67,10 +68,14 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
   a resumed run repeats what it would have drawn. Metrics are means over the
   batch, in nats per object, and the gradient's global norm.
 
+  A model that can be fitted in closed form is, by every step.
+
   Raises:
     InputError: the model has no such objective.
   """
   check_objective(module, config)
+  if hasattr(module, 'fit'):
+    return _make_fit(module, config)
   optimiser = make_optimiser(config)
 
   def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):
@@ -94,6 +99,25 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
     metrics |= {'gradient_norm': optax.tree.norm(grads)}
     return TrainState(state.step + 1, params, averaged, opt_state), metrics
+
+  return step
+
+
+def _make_fit(module: nn.Module, config: Config) -> Step:
+  """A step to the parameters that are best on the data set."""
+
+  def step(state: TrainState, dataset: Dataset, key: jax.Array):
+    params = module.fit(cast(Documents, dataset).words)
+    _, metrics = _batch_objective(
+      module,
+      config,
+      config.episodes,
+      params,
+      dataset,
+      jax.random.split(key, config.batch_size),
+    )
+    done = TrainState(state.step + 1, params, params, state.opt_state)
+    return done, metrics
 
   return step
 

@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from gen1shot.config import Config
+from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
 
 # Fields that may change when a run goes on: it trains longer, from files that
@@ -60,8 +61,15 @@ def check_run(
     )
 
 
-def write_run(folder: pathlib.Path, config: Config, data: Data) -> None:
-  """Writes config.json and data.json."""
+def write_run(
+  folder: pathlib.Path,
+  config: Config,
+  data: Data,
+  vocabulary: Vocabulary | None = None,
+) -> None:
+  """Writes config.json, data.json and, of words, vocabulary.json."""
+  if vocabulary is not None:
+    write_text(folder / 'vocabulary.json', vocabulary.to_json() + '\n')
   # The configuration last: a folder that has it has both.
   write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)) + '\n')
   write_text(folder / 'config.json', config.to_json())

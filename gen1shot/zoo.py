@@ -9,8 +9,11 @@ from flax import linen as nn
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models.draw import DRAW
 from gen1shot.models.gmn import GenerativeMatchingNetwork
+from gen1shot.models.lda import LDA
+from gen1shot.models.neural_lm import NeuralLM
 from gen1shot.models.sequential import SequentialGenerativeModel
 from gen1shot.models.statistician import Statistician
+from gen1shot.models.unigram import Unigram
 from gen1shot.models.vae import VAE
 
 
@@ -32,6 +35,18 @@ _PUBLISHED_GMN = {
   'layers': 1,
 }
 
+# Nets of vectors: three layers each, the last two are a residual block.
+_ON_VECTORS = {
+  'observation': 'gaussian',
+  'nets': 'dense',
+  'encoder_depth': 2,
+  'decoder_depth': 2,
+  'mlp_depth': 2,
+  'sample_dropout': False,
+}
+
+_WORDS = ('words',)
+
 ZOO = {
   'statistician': Entry(
     Statistician,
@@ -46,6 +61,26 @@ ZOO = {
         'c_dim': 512,
         'z_dim': 16,
         'layers': 1,
+      },
+      # The same, section 5.1: three layers of 128 units, z 32, c 3.
+      'reals': {
+        **_ON_VECTORS,
+        'width': 128,
+        'features': 128,
+        'hidden': 128,
+        'c_dim': 3,
+        'z_dim': 32,
+        'layers': 1,
+      },
+      # The same, section 5.2: three layers of 256 units, three z of 2, c 64.
+      'points': {
+        **_ON_VECTORS,
+        'width': 256,
+        'features': 256,
+        'hidden': 256,
+        'c_dim': 64,
+        'z_dim': 2,
+        'layers': 3,
       },
     },
   ),
@@ -91,6 +126,9 @@ ZOO = {
       'paper': {'recurrent_steps': 80, 'hidden': 400, 'remat': True},
     },
   ),
+  'unigram': Entry(Unigram, {'small': {}}, _WORDS),
+  'lda': Entry(LDA, {'small': {}}, _WORDS),
+  'neural_lm': Entry(NeuralLM, {'small': {}}, _WORDS),
 }
 
 

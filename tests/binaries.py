@@ -27,7 +27,21 @@ def binary(name):
 
 def run(name, *arguments):
   """What a binary prints; it must succeed."""
-  done = subprocess.run(
+  done = _call(name, arguments)
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+def refused(name, *arguments, expected):
+  """Runs a binary that must fail with one line, which says `expected`."""
+  done = _call(name, arguments)
+  assert done.returncode == 2, done.stdout + done.stderr
+  (line,) = done.stderr.strip().splitlines()
+  assert expected in line
+
+
+def _call(name, arguments):
+  return subprocess.run(
     [sys.executable, binary(name), *map(str, arguments)],
     env=ENVIRONMENT,
     capture_output=True,
@@ -35,5 +49,3 @@ def run(name, *arguments):
     timeout=500,
     check=False,
   )
-  assert done.returncode == 0, done.stderr
-  return done.stdout

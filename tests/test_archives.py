@@ -106,6 +106,15 @@ def test_no_network_is_told_at_once(tmp_path, monkeypatch):
     name='mnist',
     data_dir=str(tmp_path),
   )
+  refused(
+    'raw.githubusercontent.com cannot be reached',
+    'tinyshakespeare/input.txt',
+    manual,
+    '--dataset=words',
+    '--dataset=bars',
+    name='shakespeare',
+    data_dir=str(tmp_path),
+  )
   assert not (tmp_path / 'omniglot28').exists()
 
 
@@ -142,3 +151,59 @@ def test_mnist_from_the_original_files(tmp_path, offline):
     ink = grey['t10k'][0][grey['t10k'][1] == digit][..., None] > 127
     np.testing.assert_array_equal(source.test.images[digit], ink)
   assert 'tensorflow' not in sys.modules
+
+
+SPEECHES = """First Citizen:
+Before we proceed any further, hear me speak.
+
+All:
+Speak, speak.
+
+First Citizen:
+You are all resolved rather to die than to famish?
+
+All:
+Resolved. resolved.
+"""
+
+
+@pytest.fixture
+def plays(tmp_path):
+  """A data_dir of TFDS with a few speeches downloaded by hand."""
+  manual = tmp_path / 'downloads' / 'manual'
+  manual.mkdir(parents=True)
+  (manual / 'input.txt').write_text(SPEECHES)
+  return tmp_path
+
+
+def test_shakespeare_from_the_original_file(plays, offline):
+  first = sources.load('shakespeare', data_dir=str(plays))
+  (plays / 'downloads' / 'manual' / 'input.txt').unlink()
+  again = sources.load('shakespeare', data_dir=str(plays))
+  assert first.fingerprint == again.fingerprint
+  assert [getattr(first, part).num_classes for part in PARTS] == [2, 1, 1]
+  sizes = [int(n) for part in PARTS for n in getattr(first, part).sizes]
+  assert sorted(sizes) == [6, 6, 13, 14]
+  assert 'tensorflow' not in sys.modules
+  # As if the same speeches were the text of the user.
+  (plays / 'mine').mkdir()
+  (plays / 'mine' / 'plays.txt').write_text(SPEECHES)
+  own = sources.load('words', data_dir=str(plays / 'mine'))
+  assert own.vocabulary == first.vocabulary
+  for part in PARTS:
+    np.testing.assert_array_equal(
+      getattr(own, part).words, getattr(first, part).words
+    )
+  other = sources.load('shakespeare', data_dir=str(plays), seed=1)
+  assert other.fingerprint != first.fingerprint
+
+
+def test_wrong_plays_are_named(plays):
+  refused(
+    'wrong checksum',
+    'tinyshakespeare/input.txt',
+    'replace the files in',
+    plays / 'downloads' / 'manual',
+    name='shakespeare',
+    data_dir=str(plays),
+  )

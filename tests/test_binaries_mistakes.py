@@ -117,6 +117,21 @@ MISTAKES = {
     ['--workdir=run', '--tasks=likelyhood'],
     ["did you mean 'likelihood'"],
   ),
+  'a task for other data': (
+    'evaluate',
+    ['--workdir=run', '--tasks=activity,probe'],
+    ['task probe is for distributions; got folder, of images'],
+  ),
+  'contexts of images': (
+    'contexts',
+    ['--workdir=run'],
+    ['dataset distributions; got folder'],
+  ),
+  'summaries of images': (
+    'summaries',
+    ['--workdir=run'],
+    ['points in the plane; got dataset folder'],
+  ),
   'no such part': ('evaluate', ['--workdir=run', '--part=tset'], ['tset']),
   'no samples': ('evaluate', ['--workdir=run', '--num_samples=0'], ['0']),
   'evaluate episodes too long': (

@@ -183,7 +183,7 @@ def test_a_growing_sheet_shows_one_example_more_in_each_row(trained, tmp_path):
     '--num_samples=4',
   )
   assert png_size(out) == sheet_size(4, 3, 4)
-  sheet = np.asarray(Image.open(out))[::2, ::2]
+  sheet = np.asarray(Image.open(out))[::2, ::2, 0]
   cell = SIZE + 1
   cells = [
     [sheet[r * cell + 1 :, c * cell + 1 :][:SIZE, :SIZE] for c in range(3)]
@@ -207,7 +207,7 @@ def test_sample_draws_the_concept_of_some_files(trained, data, tmp_path):
     f'--out={out}',
   )
   assert png_size(out) == sheet_size(1, 2, 5)
-  sheet = np.asarray(Image.open(out))[::2, ::2]
+  sheet = np.asarray(Image.open(out))[::2, ::2, 0]
   first = np.asarray(Image.open(files[0]))
   np.testing.assert_array_equal(sheet[1 : 1 + SIZE, 1 : 1 + SIZE], first)
 

@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from presets import PRESETS, SHAPE, init
+from presets import PRESETS, WORD_PRESETS, V, init, shape
 
 from gen1shot import zoo
 
@@ -66,6 +66,37 @@ def statistician_paper():
   return (
     encoder + decoder + statistic + mlp(c, 2 * z) + mlp(features + c, 2 * z)
   )
+
+
+def three_layers(inputs, width, outputs):
+  """Three hidden layers, the last two a residual block, and a linear map."""
+  return dense(inputs, width) + 2 * dense(width, width) + dense(width, outputs)
+
+
+def statistician_reals():
+  F, c, z = 128, 3, 32
+  sizes = (
+    (1, F),  # encoder
+    (F + 1, 2 * c),  # statistic, of the features and the size of the set
+    (c, 2 * z),  # prior
+    (F + c, 2 * z),  # posterior
+    (z + c, 2),  # decoder: a mean and a log variance
+  )
+  return sum(three_layers(inputs, 128, outputs) for inputs, outputs in sizes)
+
+
+def statistician_points():
+  F, c, z = 256, 64, 2
+  sizes = (
+    (2, F),
+    (F + 1, 2 * c),
+    (c, 2 * z),  # the prior of z_3, then of z_2 and z_1
+    *(2 * [(c + z, 2 * z)]),
+    (F + c, 2 * z),
+    *(2 * [(F + c + z, 2 * z)]),
+    (3 * z + c, 2 * 2),
+  )
+  return sum(three_layers(inputs, 256, outputs) for inputs, outputs in sizes)
 
 
 def kernel(size, inputs, channels):
@@ -195,7 +226,33 @@ def sequential_paper():
   return sequential(400)
 
 
+def unigram():
+  return V
+
+
+def lda():
+  """Ten topics, of each a mean and a variance."""
+  encoder = dense(V + 1, 128) + 2 * dense(128, 128) + dense(128, 2 * 10)
+  return 10 * V + encoder
+
+
+def gru(inputs, size):
+  """Three gates; of those of the state only the last has an offset."""
+  return 3 * dense(inputs, size) + 3 * size * size + size
+
+
+def neural_lm():
+  embedding, z = 128, 16
+  q = gru(embedding, 128) + dense(128, 2 * z)
+  p = dense(z, 256) + gru(embedding + z, 256) + dense(256, embedding)
+  # and a word's own frequency
+  return q + p + V * embedding + V
+
+
 COUNTS = {
+  ('unigram', 'small'): unigram,
+  ('lda', 'small'): lda,
+  ('neural_lm', 'small'): neural_lm,
   ('gmn', 'small'): gmn_small,
   ('gmn', 'conv'): gmn_conv,
   ('gmn', 'fc'): gmn_fc,
@@ -207,15 +264,18 @@ COUNTS = {
   ('sequential', 'paper'): sequential_paper,
   ('statistician', 'small'): statistician_small,
   ('statistician', 'paper'): statistician_paper,
+  ('statistician', 'reals'): statistician_reals,
+  ('statistician', 'points'): statistician_points,
 }
 
 
-@pytest.mark.parametrize(('name', 'preset'), PRESETS)
+@pytest.mark.parametrize(('name', 'preset'), PRESETS + WORD_PRESETS)
 def test_parameters_are_as_many_as_on_paper(name, preset):
-  shapes = jax.eval_shape(lambda: init(zoo.build(name, preset, SHAPE)))
+  module = zoo.build(name, preset, shape(name, preset))
+  shapes = jax.eval_shape(lambda: init(module))
   count = sum(leaf.size for leaf in jax.tree.leaves(shapes))
   assert count == COUNTS[name, preset]()
 
 
 def test_every_preset_has_a_count():
-  assert set(COUNTS) == set(PRESETS)
+  assert set(COUNTS) == set(PRESETS + WORD_PRESETS)

@@ -10,6 +10,32 @@ from gen1shot.errors import InputError
 RED = np.array([220, 30, 30])
 
 
+def test_sheet_has_the_support_in_red_boxes():
+  support, samples = np.zeros((2, 2, 3, 4, 1)), np.zeros((2, 1, 3, 4, 1))
+  support[1, 1, 2, 3] = samples[0, 0, 0, 0] = 1.0
+  sheet = plotting.sheet(support, samples)
+  assert sheet.dtype == np.uint8
+  # Two rows; two images, a gap, one image; lines of a pixel.
+  assert sheet.shape == (2 * 4 + 1, (2 * 5 + 1) + 4 + (5 + 1), 3)
+  lines = np.ones((9, 11), bool)
+  for row, column in np.ndindex(2, 2):
+    lines[4 * row + 1 : 4 * row + 4, 5 * column + 1 : 5 * column + 5] = False
+  given, new = sheet[:, :11], sheet[:, 15:]
+  assert (given[lines] == RED).all()
+  assert (new[lines[:, :6]] == 200).all()
+  assert (given[~lines] == 0).all(-1).sum() == 1
+  assert (given[4 + 3, 5 + 4] == 0).all()
+  assert (new[1, 1] == 0).all()
+  assert (sheet[:, 11:15] == 255).all()
+
+
+def test_sheet_without_support_has_only_samples():
+  samples = np.ones((1, 2, 3, 4, 1))
+  sheet = plotting.sheet(np.zeros((1, 0, 3, 4, 1)), samples)
+  assert sheet.shape == (5, 11, 3)
+  assert not (sheet == RED).all(-1).any()
+
+
 def test_film_shows_every_step_and_its_windows(tmp_path):
   means = np.zeros((3, 2, 4, 4, 1))
   means[2, 1, 1, 2] = 1.0  # one dark pixel at the end

@@ -7,7 +7,7 @@ import pathlib
 import re
 
 import pytest
-from presets import PRESETS, SHAPE
+from presets import PRESETS, SHAPE, WORD_PRESETS
 
 from gen1shot import zoo
 from gen1shot.config import Config
@@ -28,7 +28,7 @@ def test_unknown_names_are_refused_with_the_nearest():
 
 
 def test_fields_of_a_preset_are_those_that_build_gives():
-  for name, preset in PRESETS:
+  for name, preset in PRESETS + WORD_PRESETS:
     fields = zoo.module_fields(name, preset)
     module = zoo.build(name, preset, SHAPE)
     assert {key: getattr(module, key) for key in fields} == fields

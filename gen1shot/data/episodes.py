@@ -275,21 +275,17 @@ def _sample_passage(key: jax.Array, dataset: Dataset, T: int) -> Episodes:
   document = jax.random.randint(document_key, (), 0, dataset.num_classes)
   size = dataset.class_size(document)
   first = jax.random.randint(place_key, (), 0, jnp.maximum(size - T, 0) + 1)
-  return passage(dataset, document, first, T)
+  words, mask = passage(dataset, document, first, T)
+  return Episodes(words, jnp.full(T, document), jnp.arange(T) == 0, mask)
 
 
 def passage(
   dataset: Dataset, document: jax.Array, first: jax.Array, T: int
-) -> Episodes:
-  """T words of a document from number `first` on, as one episode."""
+) -> tuple[jax.Array, jax.Array]:
+  """T words of a document from number `first` on: (int32 [T], which count)."""
   numbers = first + jnp.arange(T)
   words = jax.vmap(dataset.exemplar, (None, 0))(document, numbers)
-  return Episodes(
-    words,
-    jnp.full(T, document),
-    jnp.arange(T) == 0,
-    numbers < dataset.class_size(document),
-  )
+  return words, numbers < dataset.class_size(document)
 
 
 @struct.dataclass

@@ -42,16 +42,9 @@ def load(data_dir: str | None, seed: int) -> dict[str, dict[str, np.ndarray]]:
   light = _read_one_size(files)
   paper = _paper(np.concatenate(list(light.values())))
   ink = {name: stack != paper for name, stack in light.items()}
-  order = splits.shuffled(ink, seed)
-  held = splits.tenth(len(order))
-  parts = {
-    'train': order[2 * held :],
-    'valid': order[held : 2 * held],
-    'test': order[:held],
-  }
   return {
     part: {name: ink[name].astype(np.uint8) for name in sorted(names)}
-    for part, names in parts.items()
+    for part, names in splits.tenths(ink, seed).items()
   }
 
 

@@ -47,7 +47,7 @@ def _read(
   from gen1shot.data import mnist_tfds, tfds_builder
 
   parts = tfds_builder.fetch(
-    mnist_tfds.BinaryMnist, data_dir, f'{_TRAIN} and {_TEST}'
+    mnist_tfds.BinaryMnist, data_dir, npz.instead(_TRAIN, _TEST)
   )
   return parts['train'], parts['test']
 

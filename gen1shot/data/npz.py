@@ -29,6 +29,13 @@ def find_pair(
   return None if missing else pair
 
 
+def instead(train: str, test: str) -> str:
+  """What to do when the data cannot be downloaded, for a message."""
+  return (
+    f'give a --data_dir that holds {train} and {test}, or use --dataset=glyphs'
+  )
+
+
 def read_arrays(path: pathlib.Path, layout: str) -> dict[str, np.ndarray]:
   """Reads every array of an .npz file; nothing pickled is ever loaded.
 

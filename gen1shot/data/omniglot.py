@@ -84,7 +84,7 @@ def _read(
   from gen1shot.data import omniglot_tfds, tfds_builder
 
   parts = tfds_builder.fetch(
-    omniglot_tfds.Omniglot28, data_dir, f'{_TRAIN} and {_TEST}'
+    omniglot_tfds.Omniglot28, data_dir, npz.instead(_TRAIN, _TEST)
   )
   return parts['train'], parts['test']
 

@@ -8,8 +8,20 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from gen1shot.data import folder, glyphs, mnist, omniglot
+from gen1shot.data import (
+  bars,
+  folder,
+  glyphs,
+  mnist,
+  omniglot,
+  points,
+  reals,
+  words,
+)
+from gen1shot.data.corpus import Corpus
+from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import Dataset, ImageClasses
+from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError, check_choice
 
 DEFAULT_SPLIT = omniglot.SPLITS[0]
@@ -25,6 +37,7 @@ class Source:
   test: Dataset
   class_names: Mapping[str, tuple[str, ...]]  # part -> names of what it holds
   identity: str  # what the class names leave open
+  vocabulary: Vocabulary | None = None  # of the words, where the kind is words
 
   @property
   def fingerprint(self) -> str:
@@ -47,10 +60,10 @@ def load(
 
   Args:
     name: One of SOURCES.
-    data_dir: Where the files are; see the module of the data set. glyphs has
-      none and ignores it.
-    split: One of omniglot.SPLITS; data sets of other images have one split.
-    seed: Draws the split of omniglot, alphabets and folder.
+    data_dir: Where the files are; see the module of the data set. glyphs,
+      distributions and bars have none and ignore it.
+    split: One of omniglot.SPLITS; other data sets have one split.
+    seed: Draws the split of omniglot, alphabets, folder, words, shakespeare.
 
   Raises:
     InputError: an unknown name or split, or no data that can be read.
@@ -71,8 +84,7 @@ def load(
 
 
 def _load_glyphs(data_dir: str | None, split: str, seed: int) -> Source:
-  names = {'train': (), 'valid': (), 'test': ()}
-  return Source(**glyphs.load(), class_names=names, identity='glyphs-v1')
+  return _in_parts(glyphs.load(), 'glyphs-v1')
 
 
 def _load_omniglot(data_dir: str | None, split: str, seed: int) -> Source:
@@ -94,9 +106,36 @@ def _load_mnist(data_dir: str | None, split: str, seed: int) -> Source:
   return _on_device(parts, f'mnist {_digest(parts)}')
 
 
+def _load_distributions(data_dir: str | None, split: str, seed: int) -> Source:
+  return _in_parts(reals.load(), 'distributions-v1')
+
+
+def _load_points(data_dir: str | None, split: str, seed: int) -> Source:
+  parts = mnist.load(data_dir)
+  clouds = {
+    part: points.Clouds.of_images(digits) for part, digits in parts.items()
+  }
+  names = {part: tuple(digits) for part, digits in parts.items()}
+  return _in_parts(clouds, f'points-v1 {_digest(parts)}', names)
+
+
 def _load_folder(data_dir: str | None, split: str, seed: int) -> Source:
   parts = folder.load(data_dir, seed)
   return _on_device(parts, f'folder {_digest(parts)}')
+
+
+def _load_bars(data_dir: str | None, split: str, seed: int) -> Source:
+  return _of_words('bars', bars.load())
+
+
+def _load_words(data_dir: str | None, split: str, seed: int) -> Source:
+  return _of_words('words', words.load(data_dir, seed))
+
+
+def _load_shakespeare(data_dir: str | None, split: str, seed: int) -> Source:
+  from gen1shot.data import shakespeare_tfds
+
+  return _of_words('shakespeare', shakespeare_tfds.load(data_dir, seed))
 
 
 SOURCES: dict[str, Callable[[str | None, str, int], Source]] = {
@@ -105,19 +144,40 @@ SOURCES: dict[str, Callable[[str | None, str, int], Source]] = {
   'alphabets': _load_alphabets,
   'mnist': _load_mnist,
   'folder': _load_folder,
+  'distributions': _load_distributions,
+  'points': _load_points,
+  'bars': _load_bars,
+  'words': _load_words,
+  'shakespeare': _load_shakespeare,
 }
+
+
+def _in_parts(
+  parts: Mapping[str, Dataset],
+  identity: str,
+  class_names: Mapping[str, tuple[str, ...]] | None = None,
+  vocabulary: Vocabulary | None = None,
+) -> Source:
+  return Source(
+    parts['train'],
+    parts['valid'],
+    parts['test'],
+    class_names or dict.fromkeys(parts, ()),
+    identity,
+    vocabulary,
+  )
 
 
 def _on_device(
   parts: dict[str, dict[str, np.ndarray]], identity: str
 ) -> Source:
-  return Source(
-    **{
+  return _in_parts(
+    {
       part: ImageClasses.stack(list(classes.values()))
       for part, classes in parts.items()
     },
-    class_names={part: tuple(classes) for part, classes in parts.items()},
-    identity=identity,
+    identity,
+    {part: tuple(classes) for part, classes in parts.items()},
   )
 
 
@@ -128,4 +188,25 @@ def _digest(parts: dict[str, dict[str, np.ndarray]]) -> str:
     for images in classes.values():
       digest.update(str(images.shape).encode())
       digest.update(np.packbits(images).tobytes())
+  return digest.hexdigest()
+
+
+def _of_words(name: str, corpus: Corpus) -> Source:
+  vocabulary = corpus.vocabulary
+  return _in_parts(
+    {
+      part: Documents.stack(documents, len(vocabulary))
+      for part, documents in corpus.parts.items()
+    },
+    f'{name} {_digest_words(corpus)}',
+    vocabulary=vocabulary,
+  )
+
+
+def _digest_words(corpus: Corpus) -> str:
+  """SHA-256 in hex of the vocabulary and all documents, in order."""
+  digest = hashlib.sha256(corpus.vocabulary.to_json().encode())
+  for documents in corpus.parts.values():
+    digest.update(str(list(map(len, documents))).encode())
+    digest.update(np.concatenate(documents).astype('<i4').tobytes())
   return digest.hexdigest()

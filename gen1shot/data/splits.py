@@ -17,6 +17,20 @@ def shuffled(names: Iterable[str], seed: int) -> list[str]:
   return sorted(set(names), key=rank)
 
 
+def tenths(names: Iterable[str], seed: int) -> dict[str, list[str]]:
+  """Part -> names: a tenth each for 'valid' and 'test', the rest to train.
+
+  At least one each; there must be 3 different names or more.
+  """
+  order = shuffled(names, seed)
+  held = tenth(len(order))
+  return {
+    'train': order[2 * held :],
+    'valid': order[held : 2 * held],
+    'test': order[:held],
+  }
+
+
 def tenth(count: int) -> int:
   """How many of `count` things to set aside: 10 %, at least one."""
   return max(1, round(count / 10))

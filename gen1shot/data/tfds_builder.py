@@ -22,7 +22,7 @@ PATIENCE = 5  # seconds, for a server to answer at all
 
 
 class ClassesBuilder(tfds.core.GeneratorBasedBuilder):
-  """A data set of two parts, 'train' and 'test'; an example is a whole class.
+  """A data set in parts; an example is a whole class, by default of images.
 
   A class a record, because a class is what an episode draws from, and because
   reading 1,623 records takes a fraction of the time of 32,460.
@@ -30,17 +30,19 @@ class ClassesBuilder(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version('1.0.0')
   ARCHIVES: ClassVar[Mapping[str, tuple[str, ...]]]  # part -> addresses
+  # What a class is, under the name that it has on disk.
+  FIELD: ClassVar[str] = 'images'
+  FEATURE: ClassVar[tfds.features.FeatureConnector] = tfds.features.Tensor(
+    shape=(None, 28, 28, 1), dtype=np.uint8
+  )
 
   @staticmethod
   @abc.abstractmethod
-  def read(*archives: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields a part's class names and uint8 [n, 28, 28, 1] of 0 and 1."""
+  def read(*archives: pathlib.Path) -> Iterator[tuple[str, Any]]:
+    """Yields a part's class names and classes; images are of 0 and 1."""
 
   def _info(self) -> tfds.core.DatasetInfo:
-    features = {
-      'name': tfds.features.Text(),
-      'images': tfds.features.Tensor(shape=(None, 28, 28, 1), dtype=np.uint8),
-    }
+    features = {'name': tfds.features.Text(), self.FIELD: self.FEATURE}
     return tfds.core.DatasetInfo(
       builder=self, features=tfds.features.FeaturesDict(features)
     )
@@ -55,22 +57,22 @@ class ClassesBuilder(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, *archives):
-    for name, images in self.read(*archives):
-      yield name, {'name': name, 'images': images}
+    for name, content in self.read(*archives):
+      yield name, {'name': name, self.FIELD: content}
 
 
 def fetch(
   builder_class: type[ClassesBuilder], data_dir: str | None, instead: str
-) -> dict[str, dict[str, np.ndarray]]:
+) -> dict[str, dict[str, Any]]:
   """Reads a data set, downloading and preparing it the first time.
 
   Args:
     builder_class: What to read.
     data_dir: Where data sets are kept; None is the default place of TFDS.
-    instead: For the message of the error, what else `data_dir` may hold.
+    instead: For the message of the error, what else the user may do.
 
   Returns:
-    Part -> class name -> uint8 [n, 28, 28, 1] of 0 and 1.
+    Part -> class name -> uint8 [n, 28, 28, 1] of 0 and 1, or bytes of a text.
 
   Raises:
     InputError: it is not prepared yet, and cannot be: no network, a damaged
@@ -81,7 +83,7 @@ def fetch(
     _prepare(builder, instead)
   return {
     part: {
-      record['name'].decode(): record['images']
+      record['name'].decode(): record[builder.FIELD]
       # TFDS decorates the method so that its parameters cannot be seen.
       for record in builder.as_data_source(part)  # pyright: ignore[reportCallIssue]
     }
@@ -118,8 +120,7 @@ def _prepare(builder: ClassesBuilder, instead: str) -> None:
     )
     raise InputError(
       f'{builder.name} must be prepared in {builder.data_dir_root}, which '
-      f'failed ({reason}); {remedy}, or give a --data_dir that holds '
-      f'{instead}, or use --dataset=glyphs, which needs no files'
+      f'failed ({reason}); {remedy}, or {instead}, which needs no files'
     ) from error
 
 

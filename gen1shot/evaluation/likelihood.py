@@ -50,11 +50,11 @@ def estimate(
   """
   episode_key, order_key, joint_key = jax.random.split(key, 3)
   episodes = draw(dataset, spec, episode_key)
-  joint, joint_bound = _each(
+  joint, joint_bound = each(
     lambda params, x, key: tuple(
       # [factors], which are independent where the joint is a product
       figure.sum() / len(x)
-      for figure in _weigh(
+      for figure in weigh(
         module, params, x, 'joint_log_weights', num_samples, key
       )
     ),
@@ -102,18 +102,18 @@ def predictive(
     def one_order(args: tuple[jax.Array, jax.Array]):
       shift, key = args
       turned = jnp.roll(x, shift, axis=0)
-      return _weigh(module, params, turned, 'log_weights', num_samples, key)
+      return weigh(module, params, turned, 'log_weights', num_samples, key)
 
     figures = jax.lax.map(
       one_order, (jnp.arange(orders), jax.random.split(key, orders))
     )
     return jax.tree.map(lambda figure: figure.mean(0), figures)
 
-  return _each(score, params, episodes, key)
+  return each(score, params, episodes, key)
 
 
-def _each(score, params: Params, episodes: jax.Array, key: jax.Array):
-  """`score(params, x, key)` of every episode, stacked."""
+def each(score, params: Params, episodes: jax.Array, key: jax.Array):
+  """`score(params, x, key)` of every episode, stacked; compiled."""
   # Episode by episode: one is already thousands of decoded objects.
   compiled = compilation.jit(score)
   keys = jax.random.split(key, len(episodes))
@@ -124,19 +124,25 @@ def _each(score, params: Params, episodes: jax.Array, key: jax.Array):
   return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
 
-def _weigh(
+def weigh(
   module: nn.Module,
   params: Params,
   x: jax.Array,
   method: str,
   num_samples: int,
   key: jax.Array,
+  mask: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-  """log-mean-exp and mean over the K log weights of one episode."""
+  """log-mean-exp and mean over the K log weights of one episode.
+
+  `method` gives them of objects x [T, *shape]; to one that takes a mask the
+  objects that count can be told, boolean [T].
+  """
+  masked = () if mask is None else (mask,)
 
   def chunk_of(size: int, key: jax.Array):
     return module.apply(
-      {'params': params}, x, size, method=method, rngs={'sample': key}
+      {'params': params}, x, size, *masked, method=method, rngs={'sample': key}
     )
 
   return _means(chunk_of, num_samples, _OBJECTS_AT_ONCE // len(x), key)

@@ -60,7 +60,7 @@ class Statistician(nn.Module):
   c_dim: int = 128  # of the context
   z_dim: int = 32  # of each stochastic layer
   layers: int = 2  # L
-  sample_dropout: bool = True  # bound() hides a random subset from q(c)
+  sample_dropout: bool = True  # training hides a random subset from q(c)
 
   def setup(self) -> None:
     check_positive(
@@ -93,11 +93,12 @@ class Statistician(nn.Module):
       x: objects [T, *shape].
       mask: boolean [T], objects that count; None for all.
 
-    Uses the random streams `sample` and, for sample dropout, `dropout`.
+    Uses the random stream `sample`; given a stream `dropout`, drops objects.
     """
     x = blank(x, mask)
     h = self.encoder(x)
-    pooled = self._keep_some(len(x), mask) if self.sample_dropout else mask
+    drops = self.sample_dropout and self.has_rng('dropout')
+    pooled = self._keep_some(len(x), mask) if drops else mask
     # q(c | D) and KL(q(c | D) || p(c))
     q_c = self._context(*masked_mean(h, pooled))
     kl_context = kl(q_c, self._context_prior()).sum(-1)
