@@ -56,8 +56,9 @@ def check_objective(module: nn.Module, config: Config) -> None:
   dreg = config.objective == 'iwae' and config.gradient == 'dreg'
   if dreg and not hasattr(module, 'log_q'):
     raise InputError(
-      f'gradient=dreg is not for {config.model}; with objective=iwae use '
-      'gradient=plain, or use objective=elbo'
+      'gradient=dreg is for models whose log weights can be taken apart; got '
+      f'{config.model} with objective=iwae: use gradient=plain, or '
+      'objective=elbo'
     )
 
 

@@ -131,7 +131,8 @@ def train_and_evaluate(
     NonFiniteError: the loss is not finite; the message names the step.
   """
   source = load_source(config)
-  zoo.check_kind(config.model, source.train.kind, config.dataset)
+  fields = zoo.module_fields(config.model, config.preset) | config.fields
+  zoo.check_kind(config.model, fields, source.train.kind, config.dataset)
   sets = config.episode_length if config.length_warmup else 1
   config.episodes.check(source.train, sets)
   config.validation_episodes.check(source.valid)

@@ -137,12 +137,19 @@ def of_kind(kind: str) -> list[str]:
   return [name for name, entry in ZOO.items() if kind in entry.kinds]
 
 
-def check_kind(name: str, kind: str, dataset: str) -> None:
+def check_kind(
+  name: str, fields: Mapping[str, Any], kind: str, dataset: str
+) -> None:
   """Raises InputError unless a model is of the objects of a data set."""
   if kind not in ZOO[name].kinds:
     raise InputError(
       f'{name} models {" and ".join(ZOO[name].kinds)}; got dataset {dataset}, '
       f'of {kind}, for {", ".join(of_kind(kind))}'
+    )
+  if kind == 'vectors' and fields['observation'] != 'gaussian':
+    raise InputError(
+      f'vectors need observation=gaussian; got {fields["observation"]} with '
+      f'dataset {dataset}'
     )
 
 

@@ -71,6 +71,11 @@ MISTAKES = {
     ['--model=draw', '--config.objective=iwae'],
     ['got draw', 'use gradient=plain'],
   ),
+  'binary observations of reals': (
+    'train',
+    ['--model=gmn', '--preset=fc', '--dataset=distributions'],
+    ['observation=gaussian; got bernoulli', 'distributions'],
+  ),
   'an argument': ('train', ['omniglot'], ["got 'omniglot'"]),
   'no data_dir': ('train', ['--dataset=folder'], ['needs --data_dir']),
   'data_dir missing': (

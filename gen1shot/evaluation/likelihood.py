@@ -18,6 +18,7 @@ from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
 
 Array = jax.Array | np.ndarray
 
+_ORDERS = 20  # in which an episode is scored at most
 _OBJECTS_AT_ONCE = 4000  # decoded together: about 200 MB in the mixer
 
 
@@ -43,7 +44,8 @@ def estimate(
 
   The predictive figures score each episode in all T cyclic orders of its
   objects and average, so that every object stands once at every position and
-  positions compare like with like. The key is consumed.
+  positions compare like with like; of more than 20 objects in 20 orders. The
+  key is consumed.
 
   Raises:
     InputError: the data set cannot provide such episodes.
@@ -63,7 +65,14 @@ def estimate(
     joint_key,
   )
   return Likelihood(
-    *predictive(module, params, episodes, num_samples, order_key, spec.length),
+    *predictive(
+      module,
+      params,
+      episodes,
+      num_samples,
+      order_key,
+      min(spec.length, _ORDERS),
+    ),
     joint,
     joint_bound,
   )
