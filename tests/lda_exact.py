@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from tiny_words import Tiny
@@ -18,11 +19,14 @@ def make(profile, **fields):
   """
   name = 'lda-dirichlet' if profile == 'dirichlet' else 'lda-gaussian'
   lda = Tiny(name, **fields)
-  p = lda.params
+  p, D = lda.params, lda.module.topics
   p['topic_logits'] *= 2
   p['encoder'] = jax.tree.map(lambda leaf: 0.3 * leaf, p['encoder'])
+  last = p['encoder']['Dense_1']
   if profile == 'dirichlet':
-    p['encoder']['Dense_1']['bias'] -= 1
+    last['bias'] = jnp.linspace(0.0, -3.0, D)
+  else:
+    last['kernel'] *= jnp.repeat(jnp.array([3.0, 1.0]), D)
   return lda
 
 

@@ -10,14 +10,14 @@ V = 3
 
 
 def make(cell, **fields):
-  """A posterior not much narrower than the prior, but not near it.
+  """A posterior that is not the prior, but not narrower.
 
   Otherwise the weights, which are of finite mean, would have no variance.
   """
   lm = Tiny(f'lm-{cell}', vocabulary=V, **fields)
-  p = lm.params['posterior']
-  p['kernel'] *= 0.5
-  p['bias'] *= 0.2
+  p, D = lm.params['posterior'], lm.module.z_dim
+  p['kernel'] *= jnp.repeat(jnp.array([1.5, 0.3]), D)
+  p['bias'] = jnp.repeat(jnp.array([0.8, 0.2]), D)
   lm.params['start']['kernel'] *= 3
   return lm
 

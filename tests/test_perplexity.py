@@ -87,8 +87,8 @@ def test_empty_documents_alone_are_refused(number):
 
 def test_a_latent_is_integrated_out_of_every_passage(documents, monkeypatch):
   """2 topics and passages of up to 3 words: the truth is a sum."""
-  # Several chunks of samples for each passage.
-  monkeypatch.setattr(likelihood, '_OBJECTS_AT_ONCE', 3000)
+  # In as many pieces as there are samples.
+  monkeypatch.setattr(likelihood, '_OBJECTS_AT_ONCE', LENGTH)
   lda = Tiny('lda-dirichlet', topics=2, scale=0.3)
   lda.params['topic_logits'] *= 5
   phi = scipy.special.softmax(np.float64(lda.params['topic_logits']), -1)
