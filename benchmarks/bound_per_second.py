@@ -21,7 +21,7 @@ from absl import flags
 
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
-from gen1shot.compilation import jit
+from gen1shot.compilation import jit, jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.training import init_state, make_train_step, make_validation
@@ -50,7 +50,7 @@ def learn(
   key = jax.random.key(config.seed)
   example = jnp.zeros((config.episode_length, *shape))
   state = init_state(module, config, example, key)
-  step = jit(make_train_step(module, config), donate_argnums=0)
+  step = jit_step(make_train_step(module, config), donate_argnums=0)
   validate = jit(make_validation(module, config))
   state, _ = step(state, source.train, key)  # compiles
   taken = 0.0

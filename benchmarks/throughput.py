@@ -31,7 +31,7 @@ from absl import flags
 
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
-from gen1shot.compilation import jit
+from gen1shot.compilation import jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import Dataset, ImageClasses, sample_episodes
@@ -97,7 +97,7 @@ def measure(
   ]
   state = init_state(module, config, jnp.asarray(batches[0][0]), key)
   start = time.perf_counter()
-  step = jit(make_train_step(module, config), donate_argnums=0)
+  step = jit_step(make_train_step(module, config), donate_argnums=0)
   step = step.lower(state, dataset, key).compile()
   compile_seconds = time.perf_counter() - start
   memory = step.memory_analysis()

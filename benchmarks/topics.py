@@ -18,7 +18,7 @@ from absl import flags
 from benchmarks.throughput import device_name
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
-from gen1shot.compilation import jit
+from gen1shot.compilation import jit_step
 from gen1shot.data import bars, sources
 from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import blank_objects
@@ -64,7 +64,7 @@ def ours(source: sources.Source) -> None:
   )
   state = init_state(module, config, example, key)
   start = time.perf_counter()
-  step = jit(make_train_step(module, config), donate_argnums=0)
+  step = jit_step(make_train_step(module, config), donate_argnums=0)
   step = step.lower(state, source.train, key).compile()
   compiled = time.perf_counter() - start
   start = time.perf_counter()

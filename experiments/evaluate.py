@@ -23,7 +23,7 @@ from comparison import comparison_report
 
 from gen1shot import commandline, compilation, runs
 from gen1shot.data.episodes import Dataset
-from gen1shot.errors import check_choice
+from gen1shot.errors import InputError, check_choice
 
 TABLE = 'table'
 
@@ -63,11 +63,14 @@ def main() -> None:
   for task in asked:
     check_choice('task', task, (*reports.TASKS, TABLE))
   folders = [pathlib.Path(name).expanduser() for name in FLAGS.workdir]
+  if not folders:
+    raise InputError('workdir must name a run; got none')
   loaded = {folder: load(folder) for folder in folders}
   for trained, dataset in loaded.values():
     for task in asked:
-      if task != TABLE:
-        reports.check_task(task, trained.config.dataset, dataset.kind)
+      # The table is made of likelihoods.
+      needed = 'likelihood' if task == TABLE else task
+      reports.check_task(needed, trained.config.dataset, dataset.kind)
   for task in asked or reports.TASKS:
     if task == TABLE:
       publish(comparison_report(loaded, FLAGS), folders[0], task)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gen1shot import plotting
+from gen1shot import files
 from gen1shot.data.reals import FAMILIES, Law
 from gen1shot.errors import InputError
 
@@ -121,7 +121,7 @@ def save(figure: Any, path: pathlib.Path) -> None:
   Raises:
     InputError: the file cannot be written.
   """
-  plotting.write(path, lambda file: figure.savefig(file, format='png', dpi=120))
+  files.write(path, lambda file: figure.savefig(file, format='png', dpi=120))
 
 
 def _figure(width: float, height: float) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from gen1shot import workdir
+from gen1shot import files
 from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import Dataset, EpisodeSpec
 from gen1shot.data.reals import Reals
@@ -46,7 +46,7 @@ class Report:
       say('  '.join(c.rjust(w) for c, w in zip(row, widths, strict=True)))
     content = {'protocol': self.protocol, 'rows': self.rows}
     text = json.dumps(content, indent=2, default=dataclasses.asdict)
-    workdir.write_text(path, text + '\n')
+    files.write_text(path, text + '\n')
     say(f'written: {path}')
 
 
@@ -164,19 +164,6 @@ def probe_report(
   return Report(protocol, rows)
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-  """A table, and the data that it can be made of."""
-
-  report: Callable[..., Report]
-  kinds: tuple[str, ...]  # of objects
-  datasets: tuple[str, ...] | None = None  # those alone; None for any
-
-  def suits(self, dataset: str, kind: str) -> bool:
-    """Whether a data set, of a kind, has such a table."""
-    return kind in self.kinds and dataset in (self.datasets or (dataset,))
-
-
 def perplexity_report(
   trained: Trained, dataset: Documents, FLAGS: flags.FlagValues
 ) -> Report:
@@ -200,6 +187,19 @@ def perplexity_report(
     'KL of a passage': Figure.of(scores.kl),
   }
   return Report(protocol, [row])
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A table, and the data that it can be made of."""
+
+  report: Callable[..., Report]
+  kinds: tuple[str, ...]  # of objects
+  datasets: tuple[str, ...] | None = None  # those alone; None for any
+
+  def suits(self, dataset: str, kind: str) -> bool:
+    """Whether a data set, of a kind, has such a table."""
+    return kind in self.kinds and dataset in (self.datasets or (dataset,))
 
 
 TASKS = {

@@ -45,6 +45,8 @@ flags.DEFINE_string('out', None, 'the sheet; default sheet.png, or .txt')
 flags.DEFINE_string('film', None, 'a GIF of the first row, step by step')
 flags.mark_flag_as_required('workdir')
 
+_WORDS = 20  # of a text, where there is no support to be as long as
+
 
 def main() -> None:
   compilation.enable_cache()
@@ -103,10 +105,14 @@ def _draw(
   One that mixes classes when growing.
   """
   if not FLAGS.growing:
-    spec = EpisodeSpec(FLAGS.rows, max(FLAGS.shots, 1))
+    words = dataset.kind == 'words'
+    blank = _WORDS if words else 1  # objects, where there are no shots
+    spec = EpisodeSpec(FLAGS.rows, FLAGS.shots or blank)
     episodes = sample_episodes(key, dataset, spec)
-    mask = None if episodes.mask is None else episodes.mask[:, : FLAGS.shots]
-    return episodes.objects[:, : FLAGS.shots], mask
+    if words:
+      # Texts are as long as the support, of which none may count.
+      return episodes.objects, episodes.mask & (FLAGS.shots > 0)
+    return episodes.objects[:, : FLAGS.shots], None
   each = -(-FLAGS.shots // FLAGS.classes)
   support = sample_tasks(key, dataset, 1, FLAGS.classes, each).support
   # [1, ways, shots, ...]: the classes take turns.

@@ -11,25 +11,24 @@ import figures
 import numpy as np
 from absl import flags
 
-from gen1shot import commandline, runs
+from gen1shot import commandline, runs, workdir
 from gen1shot.data import bars
 from gen1shot.errors import InputError
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('workdir', None, 'of the training')
-flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('words', 8, 'shown of each topic', lower_bound=1)
 flags.DEFINE_string('out', 'topics.png', 'the picture')
 flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
-  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  folder = pathlib.Path(FLAGS.workdir).expanduser()
+  trained = runs.load_run(folder)
   if not hasattr(trained.module, 'topic_words'):
     raise InputError(f'topics are of model lda; got {trained.config.model}')
-  vocabulary = trained.load_source(FLAGS.data_dir).vocabulary
-  assert vocabulary is not None  # of words
+  vocabulary = workdir.read_vocabulary(folder)
   phi = np.asarray(
     trained.module.apply({'params': trained.params}, method='topic_words')
   )

@@ -8,14 +8,33 @@ import jax
 
 # XLA's default CPU scheduler runs convolutions of a training step about 1.3
 # times slower than this one and changes nothing else.
-_OPTIONS = {
-  'cpu': {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
+_SCHEDULER = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
+# jaxlib 0.10.2 fuses reductions of products so that results from number 32,765
+# on are wrong (jax issue 39103); fusions of matrix products alone are right.
+_RIGHT = {
+  'xla_cpu_experimental_ynn_fusion_type': (
+    'LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'
+  )
 }
 
 
 def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   """`jax.jit` with the compiler options that suit the default backend."""
-  options = _OPTIONS.get(jax.default_backend())
+  return _jit(function, _SCHEDULER | _RIGHT, kwargs)
+
+
+def jit_step(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
+  """The same for training steps, with all fusions: up to 1.27 times faster.
+
+  The reductions of a step have fewer results than go wrong: gradients with and
+  without the fusions were compared for the presets of the zoo.
+  """
+  return _jit(function, _SCHEDULER, kwargs)
+
+
+def _jit(function, options: dict[str, str], kwargs: dict[str, Any]):
+  if jax.default_backend() != 'cpu':
+    return jax.jit(function, **kwargs)
   return jax.jit(function, compiler_options=options, **kwargs)
 
 

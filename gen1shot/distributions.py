@@ -78,7 +78,9 @@ class Dirichlet:
     """KL(self || p), [...], in closed form, in nats."""
     a, b = self.concentration, p.concentration
     expected = digamma(a) - digamma(a.sum(-1, keepdims=True))  # of log x
-    return ((a - b) * expected).sum(-1) - _log_beta(a) + _log_beta(b)
+    divergence = ((a - b) * expected).sum(-1) - _log_beta(a) + _log_beta(b)
+    # Rounding of large concentrations could make it negative.
+    return jnp.maximum(divergence, 0.0)
 
   def laplace(self) -> DiagGaussian:
     """The Gaussian nearest to the logs of a draw, up to their mean, [..., K].

@@ -1,11 +1,11 @@
 """Sheets of images and of sets as PNG files, paintings as GIF."""
 
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from gen1shot import files
 from gen1shot.errors import InputError
 
 _SCALE = 2  # screen pixels for each image pixel
@@ -115,7 +115,7 @@ def film(
 def save_film(frames: list[Image.Image], path: pathlib.Path) -> None:
   """Writes an endless GIF that rests on its last frame."""
   durations = [_MILLISECONDS] * (len(frames) - 1) + [10 * _MILLISECONDS]
-  write(
+  files.write(
     path,
     lambda file: frames[0].save(
       file,
@@ -131,24 +131,8 @@ def save_film(frames: list[Image.Image], path: pathlib.Path) -> None:
 def save(picture: np.ndarray, path: pathlib.Path) -> None:
   """Writes a picture as PNG, enlarged."""
   image = Image.fromarray(_enlarge(picture))
-  write(path, lambda file: image.save(file, format='PNG'))
+  files.write(path, lambda file: image.save(file, format='PNG'))
 
 
 def _enlarge(picture: np.ndarray) -> np.ndarray:
   return picture.repeat(_SCALE, 0).repeat(_SCALE, 1)
-
-
-def write(path: pathlib.Path, save_to: Callable[[pathlib.Path], None]) -> None:
-  """Writes a file; a reader never sees half of it.
-
-  Raises:
-    InputError: the file cannot be written.
-  """
-  unfinished = path.with_name(path.name + '.tmp')
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_to(unfinished)
-    unfinished.replace(path)
-  except OSError as e:
-    unfinished.unlink(missing_ok=True)
-    raise InputError(f'{path} must be a file that can be written: {e}') from e

@@ -141,7 +141,7 @@ def train_and_evaluate(
   )
   module, state = _build(config, data)
   keys = _keys(config)
-  train_step = compilation.jit(
+  train_step = compilation.jit_step(
     make_train_step(module, config), donate_argnums=0
   )
   validate = compilation.jit(make_validation(module, config))

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from gen1shot import plotting, workdir
+from gen1shot import files, plotting
 from gen1shot.data.vocabulary import Vocabulary
 
 SUFFIXES = {'images': '.png', 'vectors': '.png', 'words': '.txt'}
@@ -37,7 +37,7 @@ def save(
       '\n  '.join(map(vocabulary.decode, [words[seen], *texts]))
       for words, seen, texts in rows
     )
-    workdir.write_text(path, text + '\n')
+    files.write_text(path, text + '\n')
     return
   draw = plotting.clouds if kind == 'vectors' else np.asarray
   plotting.save(plotting.sheet(draw(support), draw(samples)), path)

@@ -114,7 +114,7 @@ def _make_fit(module: nn.Module, config: Config) -> Step:
       config.episodes,
       params,
       dataset,
-      jax.random.split(key, config.batch_size),
+      jax.random.split(jax.random.fold_in(key, state.step), config.batch_size),
     )
     done = TrainState(state.step + 1, params, params, state.opt_state)
     return done, metrics
@@ -173,4 +173,5 @@ def _batch_objective(
 
   # Of the T places of an episode, those with an object that counts.
   share, figures = jax.tree.map(jnp.mean, jax.vmap(one)(keys))
+  share = jnp.maximum(share, 1e-6)  # documents may all be empty
   return jax.tree.map(lambda figure: figure / share, figures)

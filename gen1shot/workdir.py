@@ -9,18 +9,13 @@ from typing import Any
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
+from gen1shot.files import write_text
 
 # Fields that may change when a run goes on: it trains longer, from files that
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-  """Replaces a file at once: a reader sees the old text or the new."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  unfinished = path.with_name(path.name + '.tmp')
-  unfinished.write_text(text)
-  unfinished.replace(path)
+# What is there when the start of a run was killed.
+_BEFORE_CONFIG = ('vocabulary.json', 'data.json')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +49,9 @@ def check_run(
         f'--noresume needs a workdir without a run; {folder} holds one'
       )
     _check_same(folder, config, data)
-  elif folder.exists() and any(folder.iterdir()):
+  elif folder.exists() and any(
+    path.name not in _BEFORE_CONFIG for path in folder.iterdir()
+  ):
     raise InputError(
       'workdir must be new, empty, or hold a run with its config.json; '
       f'got {folder}'
@@ -82,14 +79,28 @@ def read_run(folder: pathlib.Path) -> tuple[Config, Data]:
     InputError: there is no run in the folder.
   """
   try:
-    config = Config.from_json((folder / 'config.json').read_text())
-    data = json.loads((folder / 'data.json').read_text())
+    config = Config.from_json((folder / 'config.json').read_text('utf-8'))
+    data = json.loads((folder / 'data.json').read_text('utf-8'))
     return config, Data(
       data['fingerprint'], data['kind'], tuple(data['object_shape'])
     )
   except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
     raise InputError(
       f'workdir must hold a run (config.json and data.json); got {folder}: {e}'
+    ) from e
+
+
+def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
+  """The vocabulary of a run on words.
+
+  Raises:
+    InputError: there is none, or it is damaged.
+  """
+  try:
+    return Vocabulary.from_json((folder / 'vocabulary.json').read_text('utf-8'))
+  except OSError as e:
+    raise InputError(
+      f'workdir must hold the vocabulary.json of a run on words: {e}'
     ) from e
 
 
@@ -134,7 +145,7 @@ class MetricsLog:
   def forget_after(self, step: int) -> None:
     """Drops the rows of later steps, which are about to be done again."""
     if self._path.exists():
-      lines = self._path.read_text().splitlines(keepends=True)
+      lines = self._path.read_text('utf-8').splitlines(keepends=True)
       write_text(
         self._path, ''.join(line for line in lines if _step_of(line) <= step)
       )
@@ -142,7 +153,7 @@ class MetricsLog:
   def write(self, step: int, part: str, metrics: dict[str, float]) -> None:
     """One row; `part` is train or valid."""
     row: dict[str, Any] = {'step': step, 'part': part, **metrics}
-    with self._path.open('a') as file:
+    with self._path.open('a', encoding='utf-8') as file:
       file.write(json.dumps(row) + '\n')
       file.flush()
       os.fsync(file.fileno())

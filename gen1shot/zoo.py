@@ -45,7 +45,7 @@ _ON_VECTORS = {
   'sample_dropout': False,
 }
 
-_WORDS = ('words',)
+_IMAGES, _WORDS = ('images',), ('words',)
 
 ZOO = {
   'statistician': Entry(
@@ -117,6 +117,7 @@ ZOO = {
         'write_size': 5,
       },
     },
+    _IMAGES,
   ),
   'sequential': Entry(
     SequentialGenerativeModel,
@@ -125,6 +126,7 @@ ZOO = {
       # Rezende et al. 2016, 28x28 Omniglot: 80 steps, an LSTM of 400.
       'paper': {'recurrent_steps': 80, 'hidden': 400, 'remat': True},
     },
+    _IMAGES,
   ),
   'unigram': Entry(Unigram, {'small': {}}, _WORDS),
   'lda': Entry(LDA, {'small': {}}, _WORDS),

@@ -111,6 +111,37 @@ def test_samples_are_written_as_text(trained, tmp_path):
   assert [len(row.split('\n')) for row in rows] == [3, 3, 3]
 
 
+def test_texts_without_a_support_are_drawn_too(trained, tmp_path):
+  _, workdir, _ = trained
+  out = tmp_path / 'sheet.txt'
+  run(
+    'sample',
+    f'--workdir={workdir}',
+    '--rows=2',
+    '--shots=0',
+    '--num_samples=3',
+    f'--out={out}',
+  )
+  rows = [row.split('\n  ') for row in out.read_text().rstrip().split('\n\n')]
+  assert [row[0].strip() for row in rows] == ['', '']
+  for row in rows:
+    assert all(len(text.split()) > 10 for text in row[1:])
+
+
+def test_mistakes_are_one_line(trained, tmp_path):
+  model, workdir, _ = trained
+  if model != 'unigram':
+    return
+  run_of = f'--workdir={workdir}'
+  refused('evaluate', run_of, '--tasks=table', expected='got words, of words')
+  refused('evaluate', '--workdir=', expected='workdir must name a run')
+  (tmp_path / 'file').write_text('')
+  for out in (tmp_path / 'file' / 'sheet.txt', tmp_path):
+    refused(
+      'sample', run_of, '--rows=1', f'--out={out}', expected='can be written'
+    )
+
+
 def test_topics_and_interpolations_are_of_their_models(trained, tmp_path):
   model, workdir, _ = trained
   topics = tmp_path / 'topics.png'

@@ -22,7 +22,9 @@ X = np.array([1, 3, 3, 0, 1])
 # The same words and two that do not count, one of them in the middle.
 HOLES = np.array([1, 3, 2, 3, 0, 1, 0])
 MASK = np.array([1, 1, 0, 1, 1, 1, 0], bool)
-K = 10_000
+# Of more than 2^15 figures at once, K T, jaxlib 0.10.2 has some wrong on CPUs:
+# github.com/jax-ml/jax/issues/39103.
+K = 4500
 
 
 @pytest.fixture(scope='module', params=PROFILES)

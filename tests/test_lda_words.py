@@ -17,7 +17,7 @@ X = np.array([1, 3, 3, 0, 1])
 HOLES = np.array([1, 3, 2, 3, 0, 1, 0])
 MASK = np.array([1, 1, 0, 1, 1, 1, 0], bool)
 ORDER = np.array([3, 0, 4, 2, 1])
-K = 10_000
+K = 4500
 
 
 @pytest.fixture(scope='module', params=PROFILES)

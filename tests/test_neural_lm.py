@@ -15,7 +15,9 @@ X = np.array([1, 2, 2, 0])
 # The same words and three that do not count, at the start, inside, at the end.
 HOLES = np.array([0, 1, 2, 1, 2, 0, 1])
 MASK = np.array([0, 1, 1, 0, 1, 1, 0], bool)
-K = 10_000
+# Of more than 2^15 figures at once, K T, jaxlib 0.10.2 has some wrong on CPUs:
+# github.com/jax-ml/jax/issues/39103.
+K = 4500
 
 
 @pytest.fixture(scope='module', params=['gru', 'lstm'])

@@ -216,7 +216,7 @@ def test_iwae_bounds_the_joint_probability(name, mask):
 def test_dreg_is_refused(name):
   module = Tiny(name).module
   config = dataclasses.replace(IWAE, model='lda', gradient='dreg')
-  with pytest.raises(InputError, match='gradient=dreg is not for lda') as error:
+  with pytest.raises(InputError, match=r'^gradient=dreg .*lda') as error:
     check_objective(module, config)
   assert '\n' not in str(error.value)
   with pytest.raises(InputError, match='gradient=plain'):

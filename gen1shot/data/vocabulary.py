@@ -26,8 +26,9 @@ def tokenise(text: str) -> list[str]:
   A word is a run of letters, with the apostrophes inside it ("don't", with a
   straight apostrophe also where the text has a curly one); a number is a run
   of digits, kept as it is; any other character that is not white space is a
-  token of its own. UNKNOWN is a word, so that texts which were prepared with
-  it, and decoded ones, can be read.
+  token of its own, also the marks that some scripts combine letters with, for
+  which this is no tokenizer. UNKNOWN is a word, so that texts which were
+  prepared with it, and decoded ones, can be read.
   """
   text = unicodedata.normalize('NFC', text.replace('\u2019', "'").lower())
   return _TOKEN.findall(text)

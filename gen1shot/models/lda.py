@@ -185,10 +185,10 @@ class LDA(nn.Module):
       # As the true one would, were the topic of each word known: it counts.
       return Dirichlet(self.alpha + size * nn.softplus(told) / self.topics)
     told = jnp.where(size > 0, told, 0.0)
+    # In units of the prior.
     q, prior = DiagGaussian.from_parameters(told), self._prior().laplace()
-    return LogisticNormal(
-      DiagGaussian(q.mean + prior.mean, q.logvar + prior.logvar)
-    )
+    mean = prior.mean + jnp.exp(0.5 * prior.logvar) * q.mean
+    return LogisticNormal(DiagGaussian(mean, prior.logvar + q.logvar))
 
   def _log_topics(self) -> jax.Array:
     return jax.nn.log_softmax(self.topic_logits)

@@ -1,0 +1,33 @@
+"""Files that are written whole, or not at all."""
+
+import contextlib
+import pathlib
+from collections.abc import Callable
+
+from gen1shot.errors import InputError
+
+
+def write(
+  path: pathlib.Path, save_to: Callable[[pathlib.Path], object]
+) -> None:
+  """Replaces a file at once: a reader sees the old one or the new.
+
+  `save_to` writes to the path that it is given.
+
+  Raises:
+    InputError: the file cannot be written.
+  """
+  unfinished = path.parent / f'{path.name}.tmp'
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_to(unfinished)
+    unfinished.replace(path)
+  except OSError as e:
+    with contextlib.suppress(OSError):
+      unfinished.unlink()
+    raise InputError(f'{path} must be a file that can be written: {e}') from e
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+  """The same, of a text, in UTF-8 wherever we are."""
+  write(path, lambda file: file.write_text(text, encoding='utf-8'))

@@ -1,0 +1,17 @@
+"""What the compiler must not get wrong."""
+
+import jax
+import numpy as np
+
+from gen1shot import compilation
+
+
+def test_reductions_of_many_products_are_right():
+  a = jax.random.uniform(jax.random.key(0), (40, 3))
+  x = jax.random.normal(jax.random.key(1), (1200, 40, 3))
+
+  def reduce(a, x):
+    return ((a - 1) * x).sum(-1) - a[:, 0]
+
+  compiled = compilation.jit(reduce)(a, x)
+  np.testing.assert_allclose(compiled, reduce(a, x), rtol=1e-4, atol=1e-5)
