@@ -109,9 +109,9 @@ def test_places_of_a_passage_are_uniform(passages, document):
 
 
 def test_a_passage_may_begin_anywhere(documents):
-  drawn = passage(documents, jnp.int32(2), jnp.int32(9), T)
-  np.testing.assert_array_equal(drawn.mask, [1, 1, 1, 0, 0])
-  np.testing.assert_array_equal(drawn.objects[:3], OFFSETS[2] + [9, 10, 11])
+  words, mask = passage(documents, jnp.int32(2), jnp.int32(9), T)
+  np.testing.assert_array_equal(mask, [1, 1, 1, 0, 0])
+  np.testing.assert_array_equal(words[:3], OFFSETS[2] + [9, 10, 11])
 
 
 def test_a_key_determines_the_passages_under_jit_or_not(documents, key):

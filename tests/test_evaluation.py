@@ -268,13 +268,13 @@ def test_sheet_puts_every_image_in_its_cell():
   sheet = plotting.sheet(support, samples)
   left, gap = 2 * 8 + 1, 4
   assert sheet.dtype == np.uint8
-  assert sheet.shape == (3 * 6 + 1, left + gap + 4 * 8 + 1)
+  assert sheet.shape == (3 * 6 + 1, left + gap + 4 * 8 + 1, 3)
   for images, start in ((support, 0), (samples, left + gap)):
     for row in range(3):
       for column in range(images.shape[1]):
         top, side = 6 * row + 1, start + 8 * column + 1
         cell = sheet[top : top + 5, side : side + 7]
-        ink = images[row, column, ..., 0]
+        ink = images[row, column].repeat(3, -1)
         np.testing.assert_allclose(cell, 255 * (1 - ink), atol=0.51)
   assert (sheet[:, left : left + gap] == 255).all()
 
@@ -282,7 +282,7 @@ def test_sheet_puts_every_image_in_its_cell():
 def test_sheet_without_support_has_samples_only():
   samples = np.ones((2, 3, 5, 7, 1))
   sheet = plotting.sheet(np.zeros((2, 0, 5, 7, 1)), samples)
-  assert sheet.shape == (2 * 6 + 1, 3 * 8 + 1)
+  assert sheet.shape == (2 * 6 + 1, 3 * 8 + 1, 3)
   assert (sheet[1:6, 1:8] == 0).all()
 
 

@@ -29,13 +29,6 @@ def test_sheet_has_the_support_in_red_boxes():
   assert (sheet[:, 11:15] == 255).all()
 
 
-def test_sheet_without_support_has_only_samples():
-  samples = np.ones((1, 2, 3, 4, 1))
-  sheet = plotting.sheet(np.zeros((1, 0, 3, 4, 1)), samples)
-  assert sheet.shape == (5, 11, 3)
-  assert not (sheet == RED).all(-1).any()
-
-
 def test_film_shows_every_step_and_its_windows(tmp_path):
   means = np.zeros((3, 2, 4, 4, 1))
   means[2, 1, 1, 2] = 1.0  # one dark pixel at the end

@@ -27,3 +27,7 @@ def test_links_lead_somewhere(link):
 )
 def test_scripts_exist(script):
   assert (ROOT / script).exists()
+
+
+def test_readme_has_no_gaps():
+  assert '@@' not in TEXT

@@ -40,8 +40,7 @@ def _find(data_dir: str) -> Iterator[pathlib.Path]:
     subfolders[:] = sorted(name for name in subfolders if name[0] != '.')
     for name in sorted(names):
       path = pathlib.Path(folder, name)
-      fits = name[0] != '.' and path.suffix.lower() in SUFFIXES
-      if fits and path.is_file():
+      if name[0] != '.' and path.suffix.lower() in SUFFIXES:
         yield path
 
 
