@@ -39,8 +39,8 @@ class Bound:
     """The bound: []; a lower bound of log p only at `kl_weight` 1.
 
     A context that costs less than `free_bits`, in nats, is counted as if it
-    cost so much (Kingma et al. 2016, appendix C.8, all dimensions as one
-    group): there is nothing to gain from ignoring it.
+    cost so much (Kingma et al. 2016, all dimensions as one group): there is
+    nothing to gain from ignoring it.
     """
     kl = self.kl_local.sum() + jnp.maximum(self.kl_context, free_bits)
     return self.log_likelihood.sum() - kl_weight * kl

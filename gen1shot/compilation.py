@@ -26,8 +26,10 @@ def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
 def jit_step(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   """The same for training steps, with all fusions: up to 1.27 times faster.
 
-  The reductions of a step have fewer results than go wrong: gradients with and
-  without the fusions were compared for the presets of the zoo.
+  Reductions of a step have fewer results than go wrong, or are of other kinds:
+  first gradients with and without the fusions agree for the `small` and `conv`
+  presets (not `unigram`), `reals` and `points`. Compare them before episodes,
+  batches or samples are made much larger on jaxlib 0.10.2.
   """
   return _jit(function, _SCHEDULER, kwargs)
 

@@ -16,7 +16,9 @@ print(os.environ.get('GLIBC_TUNABLES'), sys.argv[2:])
 """
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere it does nothing')
+@pytest.mark.skipif(
+  sys.platform != 'linux', reason='huge pages are asked for on Linux only'
+)
 @pytest.mark.parametrize(
   ('state', 'given', 'starts', 'tunables'),
   [

@@ -1,6 +1,6 @@
 """Digits of MNIST as clouds of points.
 
-Edwards & Storkey 2016, section 5.2. A class is one image; its exemplars are
+Edwards & Storkey 2016. A class is one image; its exemplars are
 points (x, y) that are uniform over the ink, drawn on the device from a key. x
 goes right and y up, 0 is the middle of the page, and 5 pixels are one unit: the
 page is a square of sides 5.6, the points of all digits have about unit scale.

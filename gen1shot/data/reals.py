@@ -1,6 +1,6 @@
 """Sets of reals: an endless supply of one-dimensional distributions.
 
-Edwards & Storkey 2016, section 5.1. A class is a distribution: one of four
+Edwards & Storkey 2016. A class is a distribution: one of four
 families, a mean of U[-1, 1] and a variance of U[0.5, 2]. Its exemplars are
 independent draws, made on the device from a key.
 """

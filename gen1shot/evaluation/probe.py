@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from gen1shot import compilation
 from gen1shot.bounds import Params
 from gen1shot.data.episodes import EpisodeSpec
 from gen1shot.data.reals import FAMILIES, Reals
@@ -42,7 +43,7 @@ def probe(
 ) -> dict[str, Score]:
   """Probes the context means of `sets` sets of `length` reals each.
 
-  Edwards & Storkey 2016, section 5.1, show the same as a picture. The key is
+  Edwards & Storkey 2016 show the same as a picture. The key is
   consumed.
 
   Returns:
@@ -112,13 +113,12 @@ def classify(
     )
     return optax.apply_updates(weights, updates), state
 
-  @jax.jit
-  def fit() -> jax.Array:
-    start = jnp.zeros((x.shape[1], classes))
+  def fit(start: jax.Array) -> jax.Array:
     carry = start, solver.init(start)
     return jax.lax.fori_loop(0, _ITERATIONS, step, carry)[0]
 
-  return (queries @ fit()).argmax(-1)
+  weights = compilation.jit(fit)(jnp.zeros((x.shape[1], classes)))
+  return (queries @ weights).argmax(-1)
 
 
 def regress(x: jax.Array, targets: jax.Array, queries: jax.Array) -> jax.Array:
@@ -134,7 +134,10 @@ def neighbours(x: jax.Array, queries: jax.Array, count: int) -> jax.Array:
     distance = ((x - query) ** 2).sum(-1)
     return jax.lax.top_k(-distance, count)[1]
 
-  return jax.lax.map(nearest, queries, batch_size=100)
+  search = compilation.jit(
+    lambda queries: jax.lax.map(nearest, queries, batch_size=100)
+  )
+  return search(queries)
 
 
 def r_squared(predicted: jax.Array, targets: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """Summaries: the few objects of a set that say most of what it says.
 
-Edwards & Storkey 2016, section 4.4.
+Edwards & Storkey 2016.
 """
 
 from collections.abc import Callable
@@ -35,15 +35,17 @@ def make_summary(
       raise InputError(
         f'a summary must have 1 to {T} objects, those of the set; got {size}'
       )
-    whole = jnp.ones(T, bool)
 
     def embed(kept: jax.Array) -> Any:
       return module.apply({'params': params}, x, kept, method='embed')
 
+    whole = jnp.ones(T, bool)
+    target = embed(whole)
+
     def drop(kept: jax.Array, _: None):
       def cost(candidate: jax.Array) -> jax.Array:
         rest = kept.at[candidate].set(False)
-        return kl(embed(whole), embed(rest)).sum()
+        return kl(target, embed(rest)).sum()
 
       costs = jax.vmap(cost)(jnp.arange(T))
       dropped = jnp.where(kept, costs, jnp.inf).argmin()
