@@ -5,10 +5,9 @@ import pathlib
 from collections.abc import Callable
 
 import jax
-import numpy as np
 from flax import linen as nn
 
-from gen1shot import compilation, sheets, workdir, zoo
+from gen1shot import compilation, parallel, sheets, workdir, zoo
 from gen1shot.bounds import Params
 from gen1shot.checkpoints import Checkpoints
 from gen1shot.config import Config
@@ -20,16 +19,11 @@ from gen1shot.data.episodes import (
   blank_objects,
   sample_episodes,
 )
-from gen1shot.errors import InputError, NonFiniteError
+from gen1shot.errors import InputError
 from gen1shot.evaluation import generation
-from gen1shot.objectives import Metrics
+from gen1shot.learning import learn
 from gen1shot.progress import Progress, device_name, say
-from gen1shot.training import (
-  TrainState,
-  init_state,
-  make_train_step,
-  make_validation,
-)
+from gen1shot.training import TrainState, init_state
 
 _SHEET_ROWS, _SHEET_SAMPLES = 8, 10
 
@@ -141,10 +135,6 @@ def train_and_evaluate(
   )
   module, state = _build(config, data)
   keys = _keys(config)
-  train_step = compilation.jit_step(
-    make_train_step(module, config), donate_argnums=0
-  )
-  validate = compilation.jit(make_validation(module, config))
   sampler = generation.make_sampler(
     module,
     config.episode_length if data.kind == 'vectors' else _SHEET_SAMPLES,
@@ -152,14 +142,21 @@ def train_and_evaluate(
   )
   shown = _shown(config, source.valid, keys['sheet'])
 
-  workdir.check_run(folder, config, data, resume)
-  state = _restore(folder, Checkpoints.latest, state) or state
+  if parallel.is_first():
+    workdir.check_run(folder, config, data, resume)
+    state = _restore(folder, Checkpoints.latest, state) or state
+  state = parallel.of_first(state)
   done = int(state.step)
   if done > config.steps:
     raise InputError(
       f'steps must be >= {done}, which the checkpoint in {folder} has done; '
       f'got {config.steps}'
     )
+  learning = learn(module, config, state, source, keys['train'], keys['valid'])
+  if not parallel.is_first():
+    for moment in learning:
+      state = moment.state
+    return state
   workdir.write_run(folder, config, data, source.vocabulary)
   with (
     Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
@@ -168,37 +165,29 @@ def train_and_evaluate(
     log.forget_after(done)
     _introduce(config, state)
     progress = Progress(done, config.steps)
-    pending: list[Metrics] = []  # stays on the device: no step waits for it
-    for step in range(done + 1, config.steps + 1):
-      state, metrics = train_step(state, source.train, keys['train'])
-      pending.append(metrics)
-      if step == done + 1:
-        jax.block_until_ready(metrics)
+    for moment in learning:
+      step, state = moment.step, moment.state
+      if moment.train is None:
         progress.report_first(step)
-      saves = step % config.eval_every == 0 or step == config.steps
-      if saves or step % config.log_every == 0:
-        row = _finite_mean(pending, step)
-        pending = []
-        log.write(step, 'train', row)
-        progress.report(step, row['bound'])
-      if saves:
-        metrics = validate(state.averaged, source.valid, keys['valid'])
-        row = _finite_mean([metrics], step)
-        log.write(step, 'valid', row)
-        say(f'step {step}  validation bound {row["bound"]:.2f} nats/object')
-        checkpoints.save(step, state, row['bound'])
-        drawn = sampler(
-          state.averaged, shown.objects, keys['sheet'], shown.mask
-        )
-        given, drawn = jax.device_get((shown, drawn))
-        sheets.save(
-          sheet_path(folder, step, data.kind),
-          data.kind,
-          given.objects,
-          drawn,
-          given.mask,
-          source.vocabulary,
-        )
+        continue
+      log.write(step, 'train', moment.train)
+      progress.report(step, moment.train['bound'])
+      if moment.valid is None:
+        continue
+      log.write(step, 'valid', moment.valid)
+      bound = moment.valid['bound']
+      say(f'step {step}  validation bound {bound:.2f} nats/object')
+      checkpoints.save(step, state, bound)
+      drawn = sampler(state.averaged, shown.objects, keys['sheet'], shown.mask)
+      given, drawn = jax.device_get((shown, drawn))
+      sheets.save(
+        sheet_path(folder, step, data.kind),
+        data.kind,
+        given.objects,
+        drawn,
+        given.mask,
+        source.vocabulary,
+      )
   say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
   return state
 
@@ -216,20 +205,6 @@ def _shown(config: Config, dataset: Dataset, key: jax.Array) -> Episodes:
   spec = EpisodeSpec(_SHEET_ROWS, length)
   draw = compilation.jit(lambda key, data: sample_episodes(key, data, spec))
   return draw(key, dataset)
-
-
-def _finite_mean(rows: list[Metrics], step: int) -> dict[str, float]:
-  """The means of the metrics of the steps up to `step`."""
-  values = jax.device_get(rows)
-  for i, row in enumerate(values):
-    if not all(np.isfinite(value) for value in row.values()):
-      raise NonFiniteError(
-        f'the loss must stay finite; got {row} at step '
-        f'{step - len(rows) + 1 + i}; the last good checkpoint is kept'
-      )
-  return {
-    name: float(np.mean([row[name] for row in values])) for name in values[0]
-  }
 
 
 def _introduce(config: Config, state: TrainState) -> None:

@@ -9,6 +9,7 @@ import optax
 from flax import linen as nn
 from flax import struct
 
+from gen1shot import parallel
 from gen1shot.bounds import Params
 from gen1shot.config import Config
 from gen1shot.curriculum import stage
@@ -44,6 +45,21 @@ def make_optimiser(config: Config) -> optax.GradientTransformation:
   )
 
 
+def repeat(step: Step, times: int) -> Step:
+  """So many steps as one program; metrics are [times] each.
+
+  For accelerators, which else wait for the host between two steps. On CPU the
+  gradient of a convolution is twenty times slower in a loop.
+  """
+
+  def steps(state: TrainState, dataset: Dataset, key: jax.Array):
+    return jax.lax.scan(
+      lambda state, _: step(state, dataset, key), state, length=times
+    )
+
+  return steps
+
+
 def init_state(
   module: nn.Module, config: Config, example: jax.Array, key: jax.Array
 ) -> TrainState:
@@ -61,12 +77,17 @@ def init_state(
   return jax.jit(init)(rngs)
 
 
-def make_train_step(module: nn.Module, config: Config) -> Step:
+def make_train_step(
+  module: nn.Module, config: Config, axis_name: str | None = None
+) -> Step:
   """`step(state, dataset, key) -> (state, metrics)`, pure; the caller jits.
 
   The key is the run's: noise and episodes follow from it and `state.step`, so
   a resumed run repeats what it would have drawn. Metrics are means over the
   batch, in nats per object, and the gradient's global norm.
+
+  With an `axis_name` the batch is spread over the devices of that axis: each
+  returns the same state, up to rounding that of one device.
 
   A model that can be fitted in closed form is, by every step.
 
@@ -75,17 +96,25 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
   """
   check_objective(module, config)
   if hasattr(module, 'fit'):
-    return _make_fit(module, config)
+    return _make_fit(module, config, axis_name)
   optimiser = make_optimiser(config)
 
   def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):
     def loss(params):
       bound, metrics = _batch_objective(
-        module, config, config.episodes, params, dataset, keys, state.step
+        module,
+        config,
+        config.episodes,
+        params,
+        dataset,
+        keys,
+        axis_name,
+        state.step,
       )
       return -bound, metrics
 
-    return jax.grad(loss, has_aux=True)(state.params)
+    found = jax.grad(loss, has_aux=True)(state.params)
+    return parallel.total(found, axis_name)
 
   def step(state: TrainState, dataset: Dataset, key: jax.Array):
     keys = jax.random.split(
@@ -103,7 +132,7 @@ def make_train_step(module: nn.Module, config: Config) -> Step:
   return step
 
 
-def _make_fit(module: nn.Module, config: Config) -> Step:
+def _make_fit(module: nn.Module, config: Config, axis_name: str | None) -> Step:
   """A step to the parameters that are best on the data set."""
 
   def step(state: TrainState, dataset: Dataset, key: jax.Array):
@@ -115,7 +144,9 @@ def _make_fit(module: nn.Module, config: Config) -> Step:
       params,
       dataset,
       jax.random.split(jax.random.fold_in(key, state.step), config.batch_size),
+      axis_name,
     )
+    metrics = parallel.total(metrics, axis_name)
     done = TrainState(state.step + 1, params, params, state.opt_state)
     return done, metrics
 
@@ -123,7 +154,7 @@ def _make_fit(module: nn.Module, config: Config) -> Step:
 
 
 def make_validation(
-  module: nn.Module, config: Config
+  module: nn.Module, config: Config, axis_name: str | None = None
 ) -> Callable[[Params, Dataset, jax.Array], Metrics]:
   """`validate(params, dataset, key) -> metrics`, pure; the caller jits.
 
@@ -135,7 +166,10 @@ def make_validation(
   def validate(params: Params, dataset: Dataset, key: jax.Array) -> Metrics:
     keys = jax.random.split(key, config.eval_episodes)
     spec = config.validation_episodes
-    return _batch_objective(module, config, spec, params, dataset, keys)[1]
+    _, metrics = _batch_objective(
+      module, config, spec, params, dataset, keys, axis_name
+    )
+    return parallel.total(metrics, axis_name)
 
   return validate
 
@@ -147,9 +181,13 @@ def _batch_objective(
   params: Params,
   dataset: Dataset,
   keys: jax.Array,
+  axis_name: str | None,
   step: jax.Array | None = None,
 ) -> tuple[jax.Array, Metrics]:
-  """The objective and its parts, means over one episode a key."""
+  """The objective and its parts, means over one episode a key.
+
+  Of several devices each returns what its share of the keys adds to them.
+  """
 
   def one(key: jax.Array):
     episode_key, noise_key = jax.random.split(key)
@@ -168,10 +206,16 @@ def _batch_objective(
       starts,
       episode.mask,
     )
-    counts = 1.0 if episode.mask is None else episode.mask.mean()
+    counts = None if episode.mask is None else episode.mask.mean()
     return counts, (bound, metrics | {'bound': bound})
 
-  # Of the T places of an episode, those with an object that counts.
-  share, figures = jax.tree.map(jnp.mean, jax.vmap(one)(keys))
-  share = jnp.maximum(share, 1e-6)  # documents may all be empty
-  return jax.tree.map(lambda figure: figure / share, figures)
+  keys, weights = parallel.share(keys, axis_name)
+  counts, figures = jax.tree.map(
+    lambda figure: (weights * figure).sum(), jax.vmap(one)(keys)
+  )
+  if counts is None:
+    return figures
+  # Of the T places of an episode, those with an object that counts; documents
+  # may all be empty.
+  counts = jnp.maximum(parallel.total(counts, axis_name), 1e-6)
+  return jax.tree.map(lambda figure: figure / counts, figures)

@@ -19,11 +19,27 @@ import toy_classes
 import toy_sources
 from PIL import Image
 
-from gen1shot import compilation
+from gen1shot import compilation, parallel
 from gen1shot.data import augment
 from gen1shot.data.episodes import ImageClasses
 
 compilation.enable_cache()
+jax.config.update('jax_num_cpu_devices', 8)
+_axis_name = parallel.axis_name
+
+
+@pytest.fixture(scope='session', autouse=True)
+def one_device():
+  """Most tests are of what happens on one device."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(parallel, 'axis_name', lambda: None)
+    yield
+
+
+@pytest.fixture
+def eight_devices(monkeypatch):
+  """A few are of several."""
+  monkeypatch.setattr(parallel, 'axis_name', _axis_name)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from trees import assert_same_bits
 
 from gen1shot import runs, training, workdir
 from gen1shot.checkpoints import Checkpoints, digest
+from gen1shot.errors import NonFiniteError
 from gen1shot.objectives import objective
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -56,7 +57,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
 
   monkeypatch.setattr(training, 'objective', broken)
   config = dataclasses.replace(RUN, log_every=100)
-  with pytest.raises(runs.NonFiniteError, match='at step 4;'):
+  with pytest.raises(NonFiniteError, match='at step 4;'):
     runs.train_and_evaluate(config, tmp_path)
   assert runs.load_run(tmp_path).step == 2
   assert max(row['step'] for row in metrics_of(tmp_path)) == 2

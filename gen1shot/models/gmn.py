@@ -19,7 +19,14 @@ from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
-from gen1shot.nn.sets import Matching, Memory, blank, masked_mean, same_set
+from gen1shot.nn.sets import (
+  Matching,
+  Memory,
+  blank,
+  gathered,
+  masked_mean,
+  same_set,
+)
 
 DECODERS = ('plain', 'dynamic')
 
@@ -160,6 +167,7 @@ class GenerativeMatchingNetwork(nn.Module):
     support: jax.Array,
     num_samples: int,
     mask: jax.Array | None = None,
+    axis_name: str | None = None,
   ) -> jax.Array:
     """Means of new objects from p(x | x_1..x_N).
 
@@ -167,23 +175,29 @@ class GenerativeMatchingNetwork(nn.Module):
       support: [N, *shape]; N = 0, or a mask of False, means unconditional.
       num_samples: S.
       mask: boolean [N] or None.
+      axis_name: of devices that have a share of the support each.
 
     Returns:
       [S, *shape].
     """
     present = jnp.ones(len(support), bool) if mask is None else mask
-    memory = self._memory(self.encoder(blank(support, mask)))
-    visible = self._with_pseudo_inputs(present)
+    features = self.encoder(blank(support, mask))
+    memory = self._memory(gathered(features, axis_name))
+    visible = self._with_pseudo_inputs(gathered(present, axis_name))
     given = self.alone(memory, visible, self.ask_alone)
     zs = latents.sample(self.priors, self._key, *given, shape=(num_samples,))
     return self._likelihood(zs, memory, visible).mean
 
   def embed(
-    self, support: jax.Array, mask: jax.Array | None = None
+    self,
+    support: jax.Array,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
   ) -> DiagGaussian:
     """q(z_L | x) without examples, averaged over a set: [N, *shape] -> [D].
 
-    The parameters are averaged; they are 0, those of N(0, I), for N = 0.
+    The parameters are averaged; they are 0, those of N(0, I), for N = 0. With
+    an `axis_name`, over the shares that the devices of that axis have.
     """
     features = self.encoder(support)
     memory = self._memory(features)
@@ -192,7 +206,7 @@ class GenerativeMatchingNetwork(nn.Module):
     q = latents.layer(
       self.posteriors[0], *self._seen_beside(features, memory, visible)
     )
-    return jax.tree.map(lambda leaf: masked_mean(leaf, mask)[0], q)
+    return jax.tree.map(lambda leaf: masked_mean(leaf, mask, axis_name)[0], q)
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
 

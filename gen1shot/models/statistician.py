@@ -152,6 +152,7 @@ class Statistician(nn.Module):
     support: jax.Array,
     num_samples: int,
     mask: jax.Array | None = None,
+    axis_name: str | None = None,
   ) -> jax.Array:
     """Means of new objects from p(x | x_1..x_N).
 
@@ -159,19 +160,26 @@ class Statistician(nn.Module):
       support: [N, *shape]; N = 0, or a mask of False, means unconditional.
       num_samples: S.
       mask: boolean [N] or None.
+      axis_name: of devices that have a share of the support each.
 
     Returns:
       [S, *shape].
     """
-    q_c = self.embed(support, mask)
+    q_c = self.embed(support, mask, axis_name)
     c = q_c.sample(self._key(), (num_samples,))
     return self._likelihood(c, latents.sample(self.priors, self._key, c)).mean
 
   def embed(
-    self, support: jax.Array, mask: jax.Array | None = None
+    self,
+    support: jax.Array,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
   ) -> DiagGaussian:
-    """q(c | x_1..x_N), and p(c) for N = 0: [N, *shape] -> [D]."""
-    return self._context(*masked_mean(self.encoder(support), mask))
+    """q(c | x_1..x_N), and p(c) for N = 0: [N, *shape] -> [D].
+
+    With an `axis_name`, of the shares that the devices of that axis have.
+    """
+    return self._context(*masked_mean(self.encoder(support), mask, axis_name))
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
 

@@ -30,12 +30,25 @@ def blank(x: jax.Array, mask: jax.Array | None) -> jax.Array:
 
 
 def masked_mean(
-  features: jax.Array, mask: jax.Array | None = None
+  features: jax.Array,
+  mask: jax.Array | None = None,
+  axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-  """Mean over the objects of a set: ([F], count []); an empty set gives 0."""
+  """Mean over the objects of a set: ([F], count []); an empty set gives 0.
+
+  Of a set that is spread over the devices of an axis, if one is named.
+  """
   weights = jnp.ones(len(features)) if mask is None else mask.astype(float)
-  count = weights.sum()
-  return blank(features, mask).sum(0) / jnp.maximum(count, 1.0), count
+  sums = blank(features, mask).sum(0), weights.sum()
+  total, count = sums if axis_name is None else jax.lax.psum(sums, axis_name)
+  return total / jnp.maximum(count, 1.0), count
+
+
+def gathered(x: jax.Array, axis_name: str | None) -> jax.Array:
+  """What the devices of an axis hold of a set: [T / n, ...] -> [T, ...]."""
+  if axis_name is None:
+    return x
+  return jax.lax.all_gather(x, axis_name, tiled=True)
 
 
 def same_set(T: int, starts: jax.Array | None) -> jax.Array:

@@ -1,0 +1,186 @@
+"""The one file that knows devices and hosts.
+
+The same program runs on every device. It takes its share of the keys of a
+batch, and sums over the devices make figures and gradients those of the whole
+batch, so that they do not depend on how many devices there are. A function that
+runs so has an argument `axis_name`, None where it runs alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gen1shot.errors import InputError
+
+AXIS = 'devices'
+
+
+def join_hosts(coordinator: str, processes: int | None, process: int | None):
+  """Makes this process one of several; before the first computation.
+
+  Args:
+    coordinator: host:port of process 0; or auto, for what the environment says
+      (Cloud TPU, Slurm, Open MPI).
+    processes: how many there are; None for what the environment says.
+    process: the number of this one, from 0; likewise.
+
+  Raises:
+    InputError: the processes do not find one another.
+  """
+  try:
+    jax.distributed.initialize(
+      None if coordinator == 'auto' else coordinator, processes, process
+    )
+  except (RuntimeError, TypeError, ValueError) as e:
+    raise InputError(
+      'hosts are joined by --coordinator=host:port with --processes and '
+      f'--process, or by auto; got {coordinator!r}, {processes}, {process}: {e}'
+    ) from e
+
+
+def is_first() -> bool:
+  """Whether this is the process that writes and talks."""
+  return jax.process_index() == 0
+
+
+def of_first(tree: Any) -> Any:
+  """What the first process holds, for all of them: arrays of equal shapes."""
+  if jax.process_count() == 1:
+    return tree
+  return multihost_utils.broadcast_one_to_all(tree)
+
+
+def axis_name() -> str | None:
+  """AXIS if there are several devices, here or elsewhere."""
+  return AXIS if jax.device_count() > 1 else None
+
+
+def steps_at_once() -> int:
+  """How many training steps a program may hold: on CPU only one."""
+  return 1 if jax.default_backend() == 'cpu' else 100
+
+
+def wait(metrics: Any) -> None:
+  """Waits for a step where it must be waited for.
+
+  With many steps of several CPU devices under way jaxlib 0.10.2 comes to a
+  halt.
+  """
+  if jax.default_backend() == 'cpu' and axis_name():
+    jax.block_until_ready(metrics)
+
+
+def spread(
+  function: Callable[..., Any],
+  jit: Callable[..., Any] = jax.jit,
+  donate_argnums: tuple[int, ...] = (),
+) -> Callable[..., Any]:
+  """Compiles a function of trees for all devices.
+
+  Args:
+    function: runs on every device on the same arguments; returns the same on
+      each, or its results are lost. With several devices it is run under AXIS.
+    jit: the compiler, where all devices are of this process.
+    donate_argnums: of arguments whose memory the results may take.
+  """
+  if axis_name() is None:
+    return jit(function, donate_argnums=donate_argnums)
+  mine = np.arange(jax.local_device_count())
+
+  def mapped(arguments: int, donate_argnums: tuple[int, ...] = ()):
+    return jax.pmap(
+      lambda _, *args: function(*args),
+      AXIS,
+      in_axes=(0, *[None] * arguments),
+      out_axes=None,
+      donate_argnums=donate_argnums,
+    )
+
+  if jax.process_count() == 1:
+    return jit(
+      lambda *args: mapped(len(args))(mine, *args),
+      donate_argnums=donate_argnums,
+    )
+  # A program of several processes is compiled by pmap alone.
+  donated = tuple(i + 1 for i in donate_argnums)
+  return lambda *args: mapped(len(args), donated)(mine, *args)
+
+
+def spread_set(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Compiles a function of one large set, whose objects are spread.
+
+  Args:
+    function: `function(params, support, mask, *rest)`, which runs on every
+      device on its share of the support [N, *shape] and of the mask [N], and
+      combines what it computes over the devices of AXIS; such as `embed` and
+      `predict` of the statistician and of the matching network.
+
+  Returns:
+    The same function of a whole support; its mask may be None. What it returns
+    is replicated.
+  """
+  n = jax.local_device_count()
+
+  def share_out(support: jax.Array, mask: jax.Array | None):
+    missing = -len(support) % n
+    present = jnp.ones(len(support), bool) if mask is None else mask
+    return tuple(
+      jnp.pad(x, ((0, missing), *[(0, 0)] * (x.ndim - 1))).reshape(
+        n, -1, *x.shape[1:]
+      )
+      for x in (support, present)
+    )
+
+  def spread(params: Any, support: jax.Array, mask: Any = None, *rest: Any):
+    mapped = jax.pmap(
+      function,
+      AXIS,
+      in_axes=(None, 0, 0, *[None] * len(rest)),
+      out_axes=None,
+    )
+    return mapped(params, *share_out(support, mask), *rest)
+
+  return jax.jit(spread)
+
+
+def replicate(tree: Any) -> Any:
+  """Copies a tree to every device of this process, where steps find it."""
+  mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def local(tree: Any) -> Any:
+  """The copy of a replicated tree that the first device here has."""
+  return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+def share(
+  keys: jax.Array, axis_name: str | None
+) -> tuple[jax.Array, jax.Array]:
+  """This device's share of the keys of a batch, and what each counts.
+
+  Args:
+    keys: [B].
+    axis_name: of the devices, n in all.
+
+  Returns:
+    Keys [ceil(B / n)] and weights float32 [ceil(B / n)], which sum to 1 over
+    all devices. Where n does not divide B, some keys are there twice and count
+    0 the second time.
+  """
+  B = len(keys)
+  if axis_name is None:
+    return keys, jnp.full(B, 1 / B)
+  size = -(-B // jax.lax.axis_size(axis_name))
+  index = size * jax.lax.axis_index(axis_name) + jnp.arange(size)
+  return keys[jnp.minimum(index, B - 1)], (index < B) / B
+
+
+def total(tree: Any, axis_name: str | None) -> Any:
+  """Sums over devices, of each leaf."""
+  return tree if axis_name is None else jax.lax.psum(tree, axis_name)

@@ -1,0 +1,223 @@
+"""Eight devices compute what one does."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_models import TINY
+from tiny import CONFIG
+from trees import assert_same_bits
+
+from experiments.configs import get_config
+from gen1shot import parallel, runs, training, zoo
+from gen1shot.data.documents import Documents
+from gen1shot.data.episodes import ImageClasses, blank_objects
+
+pytestmark = pytest.mark.usefixtures('eight_devices')
+N = 8  # devices
+B = 10  # episodes: some devices have two, some one and some none
+
+
+def image_classes():
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 2, (5, 4, 28, 28, 1), np.uint8)
+  return ImageClasses.stack(list(images))
+
+
+def documents():
+  rng = np.random.default_rng(0)
+  return Documents.stack([rng.integers(0, 7, n) for n in (6, 0, 3, 9)], 7)
+
+
+def small(name):
+  """A training of a tiny model."""
+  known = zoo.module_fields(name, 'small')
+  return dataclasses.replace(
+    get_config(name, 'small'),
+    fields={k: v for k, v in TINY.items() if k in known},
+    batch_size=B,
+    episode_length=3,
+    eval_episodes=B,
+    kl_warmup=0,
+    warmup_steps=0,
+  )
+
+
+def assert_close(found, expected, tolerance=1e-5):
+  """Leaf by leaf, relative to the largest number of the leaf."""
+
+  def check(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    np.testing.assert_allclose(
+      a, b, rtol=0, atol=tolerance * max(abs(b).max(), 1e-3)
+    )
+
+  jax.tree.map(check, found, expected)
+
+
+@pytest.mark.parametrize('name', zoo.ZOO)
+def test_a_step_of_every_model_equals_that_of_one_device(name):
+  """Metrics, and Adam's moments: a tenth of the gradient."""
+  config = small(name)
+  dataset = documents() if name in zoo.of_kind('words') else image_classes()
+  module = zoo.build(name, 'small', dataset.object_shape, **config.fields)
+  key = jax.random.key(0)
+  example = blank_objects(dataset.kind, dataset.object_shape, 3)
+  state = training.init_state(module, config, example, key)
+  answers = []
+  for axis_name in (None, parallel.AXIS):
+    step = training.make_train_step(module, config, axis_name)
+    step = jax.jit(step) if axis_name is None else parallel.spread(step)
+    state_after, metrics = step(state, dataset, key)
+    answers.append((optimiser_means(state_after), metrics))
+  assert len(jax.tree.leaves(answers[1])[0].devices()) == N
+  assert_close(answers[1], answers[0])
+  assert np.isfinite(float(answers[0][1]['bound']))
+
+
+def optimiser_means(state):
+  return [
+    leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state.opt_state)
+    if '.mu' in jax.tree_util.keystr(path)
+  ]
+
+
+@pytest.fixture(scope='module')
+def statistician():
+  return build('statistician')
+
+
+def build(name):
+  dataset = image_classes()
+  config = small(name)
+  module = zoo.build(name, 'small', (28, 28, 1), **config.fields)
+  example = jnp.zeros((3, 28, 28, 1))
+  state = training.init_state(module, config, example, jax.random.key(0))
+  noise = np.random.default_rng(1)
+  params = jax.tree.map(
+    lambda leaf: leaf + 0.1 * noise.normal(size=leaf.shape).astype('f4'),
+    state.params,
+  )
+  return module, config, params, dataset
+
+
+def test_validation_equals_that_of_one_device(statistician):
+  module, config, params, dataset = statistician
+  key = jax.random.key(3)
+  alone = jax.jit(training.make_validation(module, config))
+  spread = parallel.spread(
+    training.make_validation(module, config, parallel.AXIS)
+  )
+  assert_close(spread(params, dataset, key), alone(params, dataset, key))
+
+
+def test_collectives_combine_what_devices_compute(statistician):
+  """The program has them, and one sums what differs from device to device."""
+  module, config, params, dataset = statistician
+  validate = training.make_validation(module, config, parallel.AXIS)
+  args = (params, dataset, jax.random.key(3))
+  text = jax.jit(parallel.spread(validate)).lower(*args).as_text()
+  assert 'all_reduce' in text
+
+  seen = parallel.spread(
+    lambda x: parallel.total(
+      x * (jax.lax.axis_index(parallel.AXIS) + 1.0), parallel.AXIS
+    )
+  )
+  assert float(seen(jnp.float32(1))) == N * (N + 1) / 2
+
+
+@pytest.mark.parametrize('B', [1, 7, 8, 20])
+def test_every_key_of_a_batch_counts_once(B):
+  keys = jnp.arange(B)
+
+  def ours(keys):
+    mine, weights = parallel.share(keys, parallel.AXIS)
+    hits = jnp.zeros(B).at[mine].add(weights)
+    return parallel.total(hits, parallel.AXIS)
+
+  np.testing.assert_allclose(parallel.spread(ours)(keys), 1 / B, rtol=1e-6)
+
+
+# --- one large set
+
+
+@pytest.mark.parametrize('name', ['statistician', 'gmn'])
+@pytest.mark.parametrize('masked', [False, True])
+def test_a_set_spread_over_devices_is_encoded_as_on_one(name, masked):
+  module, _, params, _ = build(name)
+  # 21 objects: three devices would be too many for some, eight do not divide.
+  support = jax.random.bernoulli(jax.random.key(1), 0.3, (21, 28, 28, 1)) * 1.0
+  mask = jnp.arange(21) % 3 > 0 if masked else None
+  key = jax.random.key(2)
+
+  def ask(params, support, mask, key, axis_name):
+    variables = {'params': params}
+    return module.apply(
+      variables, support, mask, axis_name, method='embed'
+    ), module.apply(
+      variables,
+      support,
+      4,
+      mask,
+      axis_name,
+      method='predict',
+      rngs={'sample': key},
+    )
+
+  alone = jax.jit(lambda *args: ask(*args, None))
+  spread = parallel.spread_set(lambda *args: ask(*args, parallel.AXIS))
+  found = spread(params, support, mask, key)
+  assert len(found[1].devices()) == N
+  assert_close(found, alone(params, support, mask, key))
+
+
+@pytest.mark.parametrize('name', ['statistician', 'gmn'])
+def test_gradients_of_a_spread_set_are_those_of_one_device(name):
+  module, _, params, _ = build(name)
+  support = jax.random.bernoulli(jax.random.key(1), 0.3, (24, 28, 28, 1)) * 1.0
+
+  def loss(params, support, mask, axis_name):
+    q = module.apply(
+      {'params': params}, support, mask, axis_name, method='embed'
+    )
+    return (q.mean**2 + q.logvar).sum()
+
+  def spread_gradient(params, support, mask):
+    # psum hands each device the gradient of all n equal losses.
+    grads = jax.grad(loss)(params, support, mask, parallel.AXIS)
+    return jax.lax.pmean(grads, parallel.AXIS)
+
+  expected = jax.jit(lambda p, s: jax.grad(loss)(p, s, None, None))
+  found = parallel.spread_set(spread_gradient)(params, support)
+  assert_close(found, expected(params, support), 1e-4)
+
+
+# --- whole runs
+
+
+def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
+  """Its losses and validations, and what is kept of it."""
+  config = dataclasses.replace(
+    CONFIG, steps=6, log_every=2, eval_every=3, eval_episodes=5
+  )
+
+  def train(folder):
+    state = runs.train_and_evaluate(config, folder)
+    lines = (folder / 'metrics.jsonl').read_text().splitlines()
+    return state, [json.loads(line) for line in lines]
+
+  spread, rows = train(tmp_path / 'spread')
+  with monkeypatch.context() as patch:
+    patch.setattr(parallel, 'axis_name', lambda: None)
+    alone, expected = train(tmp_path / 'alone')
+  assert len(rows) == len(expected) == 6
+  for row, other in zip(rows, expected, strict=True):
+    assert row.pop('part') == other.pop('part')
+    assert row == pytest.approx(other, rel=1e-4)
+  assert_close(spread.averaged, alone.averaged, 1e-3)
+  assert_same_bits(runs.load_run(tmp_path / 'spread').params, spread.averaged)
