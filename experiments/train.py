@@ -5,7 +5,9 @@
     --data_dir=... --config.learning_rate=5e-4
 
 Writes config.json, metrics.jsonl, TensorBoard events, checkpoints/ and
-samples/ to the workdir; the same command goes on where it was interrupted.
+samples/ to the workdir; the same command goes on where it was interrupted. A
+batch is spread over all devices; of several hosts each runs the command, with
+a workdir that all of them see.
 """
 
 import pathlib
@@ -13,7 +15,7 @@ import pathlib
 import config_flags
 from absl import flags
 
-from gen1shot import commandline, compilation, runs, zoo
+from gen1shot import commandline, compilation, parallel, runs, zoo
 from gen1shot.data import sources
 
 FLAGS = flags.FLAGS
@@ -26,10 +28,19 @@ flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
 flags.DEFINE_string('workdir', None, 'default runs/<model>-<dataset>')
 flags.DEFINE_integer('steps', None, 'optimiser steps; default per preset')
 flags.DEFINE_integer('seed', None, 'of the whole run; default per preset')
+flags.DEFINE_string(
+  'coordinator',
+  None,
+  'of several hosts: host:port of process 0, with --processes and --process; '
+  'or auto, for what the environment says (Cloud TPU, Slurm, Open MPI)',
+)
+flags.DEFINE_integer('processes', None, 'how many there are')
+flags.DEFINE_integer('process', None, 'the number of this one, from 0')
 flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
 
 
 def main() -> None:
+  parallel.join_hosts(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
   compilation.enable_cache()
   config = config_flags.configured(
     data_dir=FLAGS.data_dir, steps=FLAGS.steps, seed=FLAGS.seed

@@ -9,6 +9,7 @@ import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
+from gen1shot import parallel
 from gen1shot.errors import InputError
 
 _DIGEST = 'sha256'
@@ -56,10 +57,13 @@ class Checkpoints:
     self._checkpointer.close()
 
   def save(self, step: int, state: Any, bound: float) -> None:
-    """Saves in the background; `bound`, larger is better, ranks it."""
+    """Saves in the background; `bound`, larger is better, ranks it.
+
+    Of several processes all save together, in a folder that all see.
+    """
     self._checkpointer.save_async(
       step,
-      state,
+      parallel.of_all_hosts(state),
       metrics={'bound': bound},
       custom_metadata={_DIGEST: digest(state)},
     )
@@ -81,10 +85,12 @@ class Checkpoints:
     return self._first_intact(ranked[::-1], like)
 
   def _first_intact(self, checkpoints: list[Any], like: Any) -> Any | None:
-    abstract = jax.tree.map(_abstract, like)
+    abstract = jax.tree.map(_abstract, parallel.of_all_hosts(like))
     for checkpoint in checkpoints:
       try:
-        state = self._checkpointer.load(checkpoint.step, abstract)
+        state = parallel.local(
+          self._checkpointer.load(checkpoint.step, abstract)
+        )
         saved = self._checkpointer.metadata(checkpoint.step).custom_metadata
         if digest(state) == saved[_DIGEST]:
           return state

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 from collections.abc import Callable
 
+from gen1shot import parallel
 from gen1shot.errors import InputError
 
 
@@ -12,11 +13,14 @@ def write(
 ) -> None:
   """Replaces a file at once: a reader sees the old one or the new.
 
-  `save_to` writes to the path that it is given.
+  `save_to` writes to the path that it is given. Of several hosts the first
+  writes.
 
   Raises:
     InputError: the file cannot be written.
   """
+  if not parallel.is_first():
+    return
   unfinished = path.parent / f'{path.name}.tmp'
   try:
     path.parent.mkdir(parents=True, exist_ok=True)

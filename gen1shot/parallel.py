@@ -6,8 +6,9 @@ batch, so that they do not depend on how many devices there are. A function that
 runs so has an argument `axis_name`, None where it runs alone.
 """
 
-from collections.abc import Callable
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,26 +21,44 @@ from gen1shot.errors import InputError
 AXIS = 'devices'
 
 
-def join_hosts(coordinator: str, processes: int | None, process: int | None):
+def join_hosts(
+  coordinator: str | None, processes: int | None, process: int | None
+) -> None:
   """Makes this process one of several; before the first computation.
 
   Args:
-    coordinator: host:port of process 0; or auto, for what the environment says
-      (Cloud TPU, Slurm, Open MPI).
-    processes: how many there are; None for what the environment says.
+    coordinator: host:port of process 0; auto for what the environment says
+      (Cloud TPU, Slurm, Open MPI); None for a process alone.
+    processes: how many there are, where it is not auto.
     process: the number of this one, from 0; likewise.
 
   Raises:
-    InputError: the processes do not find one another.
+    InputError: arguments that do not fit, or an environment that says nothing.
   """
+  numbers = processes, process
+  if coordinator in (None, 'auto'):
+    fits = numbers == (None, None)
+  else:
+    fits = (
+      ':' in coordinator
+      and None not in numbers
+      and 0 <= cast(int, process) < cast(int, processes)
+    )
+  if not fits:
+    raise InputError(
+      'coordinator must be host:port with 0 <= process < processes, or auto '
+      f'without them; got coordinator={coordinator}, processes={processes}, '
+      f'process={process}'
+    )
+  if coordinator is None:
+    return
   try:
     jax.distributed.initialize(
-      None if coordinator == 'auto' else coordinator, processes, process
+      None if coordinator == 'auto' else coordinator, *numbers
     )
-  except (RuntimeError, TypeError, ValueError) as e:
+  except ValueError as e:
     raise InputError(
-      'hosts are joined by --coordinator=host:port with --processes and '
-      f'--process, or by auto; got {coordinator!r}, {processes}, {process}: {e}'
+      f'coordinator=auto needs an environment that JAX knows; got: {e}'
     ) from e
 
 
@@ -48,11 +67,10 @@ def is_first() -> bool:
   return jax.process_index() == 0
 
 
-def of_first(tree: Any) -> Any:
-  """What the first process holds, for all of them: arrays of equal shapes."""
-  if jax.process_count() == 1:
-    return tree
-  return multihost_utils.broadcast_one_to_all(tree)
+def meet(name: str) -> None:
+  """Waits until all processes are here; each place has a name of its own."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
 
 
 def axis_name() -> str | None:
@@ -92,6 +110,7 @@ def spread(
     return jit(function, donate_argnums=donate_argnums)
   mine = np.arange(jax.local_device_count())
 
+  @functools.cache
   def mapped(arguments: int, donate_argnums: tuple[int, ...] = ()):
     return jax.pmap(
       lambda _, *args: function(*args),
@@ -150,13 +169,30 @@ def spread_set(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def replicate(tree: Any) -> Any:
   """Copies a tree to every device of this process, where steps find it."""
-  mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  return jax.device_put(tree, _replicated(jax.local_devices()))
 
 
 def local(tree: Any) -> Any:
   """The copy of a replicated tree that the first device here has."""
   return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+def of_all_hosts(tree: Any) -> Any:
+  """A tree that every process holds, as the one copy that they share."""
+  if jax.process_count() == 1:
+    return tree
+  everywhere = _replicated(jax.devices())
+  return jax.tree.map(
+    lambda leaf: jax.make_array_from_process_local_data(
+      everywhere, np.asarray(leaf)
+    ),
+    tree,
+  )
+
+
+def _replicated(devices: Sequence[jax.Device]) -> NamedSharding:
+  mesh = Mesh(np.array(devices), (AXIS,))
+  return NamedSharding(mesh, PartitionSpec())
 
 
 def share(

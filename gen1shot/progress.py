@@ -5,15 +5,18 @@ import time
 
 import jax
 
+from gen1shot import parallel
+
 
 def say(text: str) -> None:
-  """One line on standard output, now."""
-  print(text, flush=True)
+  """One line on standard output, now; of several hosts the first talks."""
+  if parallel.is_first():
+    print(text, flush=True)
 
 
 def device_name() -> str:
-  """What this process runs on, such as '2 x NVIDIA H200'."""
-  devices = jax.local_devices()
+  """What computes, such as '2 x NVIDIA H200'."""
+  devices = jax.devices()
   return f'{len(devices)} x {devices[0].device_kind}'
 
 

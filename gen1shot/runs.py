@@ -142,10 +142,8 @@ def train_and_evaluate(
   )
   shown = _shown(config, source.valid, keys['sheet'])
 
-  if parallel.is_first():
-    workdir.check_run(folder, config, data, resume)
-    state = _restore(folder, Checkpoints.latest, state) or state
-  state = parallel.of_first(state)
+  workdir.check_run(folder, config, data, resume)
+  state = _restore(folder, Checkpoints.latest, state) or state
   done = int(state.step)
   if done > config.steps:
     raise InputError(
@@ -153,10 +151,7 @@ def train_and_evaluate(
       f'got {config.steps}'
     )
   learning = learn(module, config, state, source, keys['train'], keys['valid'])
-  if not parallel.is_first():
-    for moment in learning:
-      state = moment.state
-    return state
+  parallel.meet('checked')
   workdir.write_run(folder, config, data, source.vocabulary)
   with (
     Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from gen1shot import parallel
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
@@ -128,12 +129,14 @@ class MetricsLog:
 
   def __init__(self, folder: pathlib.Path):
     self._path = folder / 'metrics.jsonl'
+    self._events = None
+    if not parallel.is_first():
+      return
     try:
       from tensorboardX import SummaryWriter
     except ImportError:
-      self._events = None
-    else:
-      self._events = SummaryWriter(str(folder))
+      return
+    self._events = SummaryWriter(str(folder))
 
   def __enter__(self) -> 'MetricsLog':
     return self
@@ -151,7 +154,9 @@ class MetricsLog:
       )
 
   def write(self, step: int, part: str, metrics: dict[str, float]) -> None:
-    """One row; `part` is train or valid."""
+    """One row; `part` is train or valid. Of several hosts the first writes."""
+    if not parallel.is_first():
+      return
     row: dict[str, Any] = {'step': step, 'part': part, **metrics}
     with self._path.open('a', encoding='utf-8') as file:
       file.write(json.dumps(row) + '\n')
