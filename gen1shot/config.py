@@ -9,6 +9,7 @@ from gen1shot.errors import InputError, check_choice
 
 OBJECTIVES = ('elbo', 'iwae')
 GRADIENTS = ('dreg', 'plain')
+PRECISIONS = ('float32', 'bfloat16')
 
 
 def _option(default: Any, meaning: str) -> Any:
@@ -63,6 +64,9 @@ class Config:
   steps: int = _option(2000, 'optimiser steps of the whole run')
   seed: int = _option(0, 'of initialisation, episodes and noise')
   learning_rate: float = _option(2e-3, 'the highest')
+  precision: str = _option(
+    'float32', 'of products in training: float32 or bfloat16'
+  )
   warmup_steps: int = _option(200, 'steps until the highest learning rate')
   clip_norm: float = _option(10.0, 'global norm to which gradients are clipped')
   ema_decay: float = _option(
@@ -77,6 +81,7 @@ class Config:
   def __post_init__(self) -> None:
     check_choice('objective', self.objective, OBJECTIVES)
     check_choice('gradient', self.gradient, GRADIENTS)
+    check_choice('precision', self.precision, PRECISIONS)
     for name in (
       'batch_size',
       'episode_length',

@@ -190,7 +190,7 @@ def of_all_hosts(tree: Any) -> Any:
   )
 
 
-def _replicated(devices: Sequence[jax.Device]) -> NamedSharding:
+def _replicated(devices: Sequence[Any]) -> NamedSharding:
   mesh = Mesh(np.array(devices), (AXIS,))
   return NamedSharding(mesh, PartitionSpec())
 

@@ -9,7 +9,7 @@ import optax
 from flax import linen as nn
 from flax import struct
 
-from gen1shot import parallel
+from gen1shot import parallel, precision
 from gen1shot.bounds import Params
 from gen1shot.config import Config
 from gen1shot.curriculum import stage
@@ -101,16 +101,17 @@ def make_train_step(
 
   def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):
     def loss(params):
-      bound, metrics = _batch_objective(
-        module,
-        config,
-        config.episodes,
-        params,
-        dataset,
-        keys,
-        axis_name,
-        state.step,
-      )
+      with precision.computing_in(config.precision, params) as used:
+        bound, metrics = _batch_objective(
+          module,
+          config,
+          config.episodes,
+          used,
+          dataset,
+          keys,
+          axis_name,
+          state.step,
+        )
       return -bound, metrics
 
     found = jax.grad(loss, has_aux=True)(state.params)
