@@ -28,6 +28,8 @@ CLASSES = 64  # of images on the device
 def chosen(datasets: Collection[str]) -> list[Config]:
   """The configurations on these data sets that the flags ask for.
 
+  Those of models that learn by steps, and are not fitted in closed form.
+
   Raises:
     InputError: a flag has no meaning.
   """
@@ -35,7 +37,7 @@ def chosen(datasets: Collection[str]) -> list[Config]:
     config
     for model, entry in zoo.ZOO.items()
     for config in (get_config(model, preset) for preset in entry.presets)
-    if config.dataset in datasets
+    if config.dataset in datasets and not hasattr(entry.module, 'fit')
   ]
   for flag, field in (('models', 'model'), ('presets', 'preset')):
     known = {getattr(config, field) for config in configs}
