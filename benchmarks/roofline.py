@@ -4,8 +4,7 @@
   python -m benchmarks.roofline --models=gmn --presets=small
 
 A step, a product of large matrices and a copy of a large array take turns in
-one process: their medians give what the step achieves and its two ceilings. A
-step cannot be faster than either allows, so the larger share is how near it is.
+one process: their medians give what the step achieves and its two ceilings.
 
 Operations are those of matrix products and convolutions (`benchmarks/flops.py`;
 XLA's count, which takes the body of a loop once, is written beside). Bytes are
@@ -77,11 +76,6 @@ class Row:
   def of_copy(self) -> float:
     return self.bytes / self.seconds.median / self.copy
 
-  @property
-  def share(self) -> float:
-    """Of the lower ceiling at this intensity."""
-    return max(self.of_matmul, self.of_copy)
-
 
 def measure(
   config: Config, dataset: Dataset, ceilings: Sequence[Callable[[], None]]
@@ -119,7 +113,7 @@ def make_ceilings() -> list[Callable[[], None]]:
 
 HEADER = (
   'model         preset   GFLOP/step   MB/step  ms/step  GFLOP/s   GB/s  '
-  '% of matmul  % of copy  % of the roof'
+  '% of matmul  % of copy'
 )
 
 
@@ -130,7 +124,7 @@ def line(row: Row) -> str:
     f'{row.model:13} {row.preset:8} {row.flops / 1e9:10.3f} {about}'
     f'{row.bytes / 1e6:8.0f} {1e3 * seconds:8.1f} {row.rate / 1e9:8.1f} '
     f'{row.bytes / seconds / 1e9:6.1f} {100 * row.of_matmul:12.0f} '
-    f'{100 * row.of_copy:10.0f} {100 * row.share:14.0f}'
+    f'{100 * row.of_copy:10.0f}'
   )
 
 

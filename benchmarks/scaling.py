@@ -3,10 +3,10 @@
   python -m benchmarks.scaling
   python -m benchmarks.scaling --models=gmn --axes=T,B
 
-Along each axis one number of the preset `small` grows and all else stays; the steps
-for all its values take turns in one process. Printed are medians and the slope
-of log(time) over log(value): 1 is linear, 2 quadratic, and what a step costs
-whatever its size pulls it towards 0. Axes:
+Along each axis one number of the preset `small` grows and all else stays; the
+steps for all its values take turns in one process. Printed are medians and the
+slope of log(time) over log(value): 1 is linear, 2 quadratic, and what a step
+costs whatever its size pulls it towards 0. Axes:
 
   T     objects in an episode
   B     episodes in a batch
@@ -45,8 +45,9 @@ DIVISIBLE = {'z_dim': 64, 'c_dim': 128}
 
 
 def noise(side: int) -> ImageClasses:
-  """Images of any size; what they show costs nothing."""
-  bits = np.random.default_rng(0).integers(0, 2, (8, 2, side, side, 1), 'u1')
+  """Images of any size, as many of a class as any episode has."""
+  shape = (8, max(AXES['T'].values), side, side, 1)
+  bits = np.random.default_rng(0).integers(0, 2, shape, 'u1')
   return ImageClasses.stack(list(bits))
 
 
@@ -191,9 +192,7 @@ def main() -> None:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
   FLAGS.presets = ['small']
   configs = [
-    dataclasses.replace(
-      config, batch_size=BATCH, episode_length=LENGTH, replacement=True
-    )
+    dataclasses.replace(config, batch_size=BATCH, episode_length=LENGTH)
     for config in chosen(('glyphs', 'bars'))
   ]
   enable_cache()  # steps of a length of 5 stand on three axes

@@ -170,7 +170,8 @@ def train_and_evaluate(
     progress = Progress(done, config.steps)
     pending: list[Metrics] = []  # stays on the device: no step waits for it
     for step in range(done + 1, config.steps + 1):
-      state, metrics = train_step(state, source.train, keys['train'])
+      with jax.transfer_guard('disallow'):  # a step asks for nothing
+        state, metrics = train_step(state, source.train, keys['train'])
       pending.append(metrics)
       if step == done + 1:
         jax.block_until_ready(metrics)
