@@ -30,7 +30,7 @@ from benchmarks.workload import (
   load_dataset,
 )
 from gen1shot import commandline
-from gen1shot.compilation import jit_step
+from gen1shot.compilation import enable_cache, jit_step
 from gen1shot.config import Config
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError
@@ -151,6 +151,7 @@ def main() -> None:
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
   configs = chosen(NEED_NO_FILES)
+  enable_cache()
   record = report.begin()
   ceilings = make_ceilings()
   datasets = {

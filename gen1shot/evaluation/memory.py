@@ -1,7 +1,7 @@
 """How many samples are computed at once: as many as there is memory for."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -38,7 +38,7 @@ def compile_to_fit(
   Returns:
     The program, a function of `args`.
   """
-  jitted = compilation.jit(function, static_argnums=len(args))
+  jitted = cast(Any, compilation.jit(function, static_argnums=len(args)))
   at_once = num_samples
   while True:
     program = jitted.lower(*args, at_once).compile()
