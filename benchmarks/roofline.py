@@ -7,10 +7,10 @@ A step, a product of large matrices and a copy of a large array take turns in
 one process: their medians give what the step achieves and its two ceilings.
 
 Operations are those of matrix products and convolutions (`benchmarks/flops.py`;
-XLA's count, which takes the body of a loop once, is written beside). Bytes are
-XLA's, of everything that goes in or comes out of an instruction or fusion:
-caches serve some of them, so that a share of the copy may exceed 1. Where
-there are loops (~) the bytes are multiplied as the operations are, from above.
+XLA's count of everything, which takes the body of a loop once, is written
+beside it). Bytes are XLA's, of all that goes in or comes out of an instruction
+or fusion; caches serve some of them, so that a share of the copy may exceed 1.
+Where products stand in loops XLA's bytes say nothing, and none are given.
 """
 
 import dataclasses
@@ -51,17 +51,11 @@ class Row:
   model: str
   preset: str
   flops: int  # of matrix products
-  loops: float  # this count over that with the body of every loop once
   xla_flops: float  # of everything, the body of every loop once
-  bytes: float
+  bytes: float | None  # None where products stand in loops
   seconds: Times
   matmul: float  # FLOP/s
   copy: float  # bytes/s, read and written
-
-  @property
-  def intensity(self) -> float:
-    """Operations a byte."""
-    return self.flops / self.bytes
 
   @property
   def rate(self) -> float:
@@ -73,8 +67,8 @@ class Row:
     return self.rate / self.matmul
 
   @property
-  def of_copy(self) -> float:
-    return self.bytes / self.seconds.median / self.copy
+  def of_copy(self) -> float | None:
+    return self.bytes and self.bytes / self.seconds.median / self.copy
 
 
 def measure(
@@ -89,9 +83,8 @@ def measure(
     config.model,
     config.preset,
     count,
-    count / once,
     cost['flops'],
-    count / once * cost['bytes accessed'],
+    cost['bytes accessed'] if count == once else None,
     times,
     2 * FLAGS.side**3 / product.median,
     2 * FLAGS.copied / copy.median,
@@ -112,39 +105,45 @@ def make_ceilings() -> list[Callable[[], None]]:
 
 
 HEADER = (
-  'model         preset   GFLOP/step   MB/step  ms/step  GFLOP/s   GB/s  '
-  '% of matmul  % of copy'
+  'model         preset   GFLOP/step  ms/step  GFLOP/s  % of matmul  '
+  'MB/step    GB/s  % of copy'
 )
 
 
 def line(row: Row) -> str:
   seconds = row.seconds.median
-  about = '~' if row.loops > 1 else ' '
+  text = (
+    f'{row.model:13} {row.preset:8} {row.flops / 1e9:10.3f} '
+    f'{1e3 * seconds:8.1f} {row.rate / 1e9:8.1f} {100 * row.of_matmul:12.0f} '
+  )
+  if row.bytes is None:
+    return f'{text}{"-":>8} {"-":>7} {"-":>10}'
   return (
-    f'{row.model:13} {row.preset:8} {row.flops / 1e9:10.3f} {about}'
-    f'{row.bytes / 1e6:8.0f} {1e3 * seconds:8.1f} {row.rate / 1e9:8.1f} '
-    f'{row.bytes / seconds / 1e9:6.1f} {100 * row.of_matmul:12.0f} '
+    f'{text}{row.bytes / 1e6:8.0f} {row.bytes / seconds / 1e9:7.1f} '
     f'{100 * row.of_copy:10.0f}'
   )
 
 
 def draw(figure: Any, rows: Sequence[Row]) -> None:
-  """FLOP/s over intensity, below the roof."""
+  """FLOP/s below the roof, over FLOP/byte where bytes are known."""
   panel = figure.add_subplot(
     xscale='log', yscale='log', xlabel='FLOP/byte', ylabel='GFLOP/s'
   )
   matmul = max(row.matmul for row in rows)
   copy = max(row.copy for row in rows)
-  reach = [row.intensity for row in rows] + [matmul / copy]
-  intensities = [min(reach) / 2, matmul / copy, max(reach) * 4]
+  ridge = matmul / copy
+  intensities = [0.1, ridge, 10 * ridge]
   roof = [min(matmul, x * copy) / 1e9 for x in intensities]
   panel.plot(intensities, roof, 'k-')
   for row in rows:
-    place = (row.intensity, row.rate / 1e9)
-    panel.plot(*place, 'o')
-    panel.annotate(
-      f' {row.model} {row.preset}', place, va='center', fontsize='small'
-    )
+    rate, name = row.rate / 1e9, f' {row.model} {row.preset}'
+    if row.bytes is None:
+      panel.axhline(rate, linestyle=':')
+      place = (intensities[0], rate)
+    else:
+      place = (row.flops / row.bytes, rate)
+      panel.plot(*place, 'o')
+    panel.annotate(name, place, va='bottom', fontsize='x-small')
 
 
 def main() -> None:
