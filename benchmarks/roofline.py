@@ -14,6 +14,7 @@ Where products stand in loops XLA's bytes say nothing, and none are given.
 """
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -125,24 +126,24 @@ def line(row: Row) -> str:
 
 
 def draw(figure: Any, rows: Sequence[Row]) -> None:
-  """FLOP/s below the roof, over FLOP/byte where bytes are known."""
+  """Shares of the product below the roof, over FLOP/byte where that is known.
+
+  Shares, because each row has ceilings of its own; the roof is their median.
+  """
   panel = figure.add_subplot(
-    xscale='log', yscale='log', xlabel='FLOP/byte', ylabel='GFLOP/s'
+    xscale='log', yscale='log', xlabel='FLOP/byte', ylabel='share of product'
   )
-  matmul = max(row.matmul for row in rows)
-  copy = max(row.copy for row in rows)
-  ridge = matmul / copy
+  ridge = statistics.median(row.matmul / row.copy for row in rows)
   intensities = [0.1, ridge, 10 * ridge]
-  roof = [min(matmul, x * copy) / 1e9 for x in intensities]
-  panel.plot(intensities, roof, 'k-')
+  panel.plot(intensities, [min(1, x / ridge) for x in intensities], 'k-')
   for row in rows:
-    rate, name = row.rate / 1e9, f' {row.model} {row.preset}'
     if row.bytes is None:
-      panel.axhline(rate, linestyle=':')
-      place = (intensities[0], rate)
+      panel.axhline(row.of_matmul, linestyle=':')
+      place = (intensities[0], row.of_matmul)
     else:
-      place = (row.flops / row.bytes, rate)
+      place = (row.flops / row.bytes, row.of_matmul)
       panel.plot(*place, 'o')
+    name = f' {row.model} {row.preset}'
     panel.annotate(name, place, va='bottom', fontsize='x-small')
 
 
