@@ -182,6 +182,8 @@ def draw(figure: Any, rows: Sequence[Row]) -> None:
         medians = [1e3 * times.median for times in row.times]
         label = f'{row.model} {row.slope:.2f}'
         panel.plot(row.values, medians, 'o-', label=label)
+        panel.set_xticks(row.values, [str(value) for value in row.values])
+    panel.tick_params(axis='x', which='minor', bottom=False, labelbottom=False)
     panel.legend(fontsize='x-small')
 
 
