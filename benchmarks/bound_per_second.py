@@ -9,28 +9,27 @@ the time is enough for.
 """
 
 import dataclasses
-import json
-import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from absl import flags
 
+from benchmarks import report
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
 from gen1shot.compilation import jit, jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
+from gen1shot.progress import say
 from gen1shot.training import init_state, make_train_step, make_validation
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('dataset', 'glyphs', 'what to learn')
 flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
 flags.DEFINE_float('seconds', 240.0, 'of training, for each family')
-flags.DEFINE_string('out', 'benchmarks/results', 'folder of the JSON file')
 
 # The widths give steps of comparable cost.
 FAMILIES = {
@@ -64,28 +63,41 @@ def learn(
     yield {'seconds': taken, 'step': int(state.step), 'bound': float(bound)}
 
 
+def draw(figure: Any, rows: Sequence[dict[str, Any]]) -> None:
+  panel = figure.add_subplot(xlabel='seconds', ylabel='bound, nats/object')
+  for name in FAMILIES:
+    own = [row for row in rows if row['nets'] == name]
+    panel.plot(
+      [row['seconds'] for row in own],
+      [row['bound'] for row in own],
+      'o-',
+      label=name,
+    )
+  panel.legend()
+
+
 def main() -> None:
   config = dataclasses.replace(
     get_config('statistician', 'small', FLAGS.dataset), steps=10**9
   )
+  record = report.begin()
   source = sources.load(FLAGS.dataset, data_dir=FLAGS.data_dir)
   runs = {
     name: learn(config, source, fields) for name, fields in FAMILIES.items()
   }
   rows = []
-  print(f'{"nets":8}{"seconds":>9}{"steps":>8}{"bound":>10}')
+  say(f'{"nets":8}{"seconds":>9}{"steps":>8}{"bound":>10}')
   for _ in range(POINTS):
     for name, run in runs.items():
       row = next(run)
       rows.append({'nets': name, **row})
-      print(
-        f'{name:8}{row["seconds"]:9.0f}{row["step"]:8d}{row["bound"]:10.2f}',
-        flush=True,
-      )
-  path = pathlib.Path(FLAGS.out) / f'bound-per-second-{FLAGS.dataset}.json'
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(rows, indent=2) + '\n')
-  print(f'written: {path}')
+      say(f'{name:8}{row["seconds"]:9.0f}{row["step"]:8d}{row["bound"]:10.2f}')
+  report.finish(
+    f'bound-per-second-{FLAGS.dataset}',
+    record,
+    rows,
+    lambda figure: draw(figure, rows),
+  )
 
 
 if __name__ == '__main__':

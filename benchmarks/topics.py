@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from benchmarks.throughput import device_name
+from benchmarks.report import device_name
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
 from gen1shot.compilation import jit_step

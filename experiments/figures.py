@@ -29,7 +29,7 @@ def contexts(means: np.ndarray, law: Law) -> Any:
   centred = means - means.mean(0)
   axes = np.linalg.svd(centred, full_matrices=False)[2][:3]
   places = (centred @ axes.T).T
-  figure = _figure(3 * _PANEL, _PANEL)
+  figure = empty(3 * _PANEL, _PANEL)
   panels = [
     figure.add_subplot(1, 3, 1 + i, projection='3d', title=title)
     for i, title in enumerate(('family', 'mean', 'variance'))
@@ -58,7 +58,7 @@ def summaries(points: np.ndarray, kept: np.ndarray, samples: np.ndarray) -> Any:
     InputError: no matplotlib.
   """
   rows = -(-len(points) // _COLUMNS)
-  figure = _figure(_COLUMNS * _SMALL_PANEL, 2 * rows * _SMALL_PANEL)
+  figure = empty(_COLUMNS * _SMALL_PANEL, 2 * rows * _SMALL_PANEL)
   for i, (cloud, chosen) in enumerate(zip(points, kept, strict=True)):
     row, column = divmod(i, _COLUMNS)
     place = 1 + 2 * row * _COLUMNS + column
@@ -84,7 +84,7 @@ def topics(phi: np.ndarray, labels: Sequence[Sequence[str]]) -> Any:
     InputError: no matplotlib.
   """
   highest = -np.sort(-phi, axis=1)[:, : len(labels[0])]
-  figure = _figure(0.9 * len(labels[0]), 0.4 * len(labels))
+  figure = empty(0.9 * len(labels[0]), 0.4 * len(labels))
   panel = figure.add_subplot(ylabel='topic', xticks=[])
   panel.imshow(highest, aspect='auto', cmap='Blues', vmin=0)
   for row, words in enumerate(labels):
@@ -108,7 +108,7 @@ def pictures(values: np.ndarray) -> Any:
   Raises:
     InputError: no matplotlib.
   """
-  figure = _figure(len(values) * _SMALL_PANEL, _SMALL_PANEL)
+  figure = empty(len(values) * _SMALL_PANEL, _SMALL_PANEL)
   for i, picture in enumerate(values):
     panel = figure.add_subplot(1, len(values), 1 + i, xticks=[], yticks=[])
     panel.imshow(picture, cmap='Greys', vmin=0, vmax=values.max())
@@ -124,7 +124,12 @@ def save(figure: Any, path: pathlib.Path) -> None:
   files.write(path, lambda file: figure.savefig(file, format='png', dpi=120))
 
 
-def _figure(width: float, height: float) -> Any:
+def empty(width: float, height: float) -> Any:
+  """An empty figure, in inches.
+
+  Raises:
+    InputError: no matplotlib.
+  """
   try:
     from matplotlib.figure import Figure
   except ImportError as e:

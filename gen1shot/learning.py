@@ -68,7 +68,8 @@ def learn(
   pending: list[Metrics] = []  # stays on the devices: no step waits for it
   while done < config.steps:
     times = min(parallel.steps_at_once(), _to_next_record(config, done))
-    state, metrics = program(times)(state, train, train_key)
+    with jax.transfer_guard('disallow'):  # a step asks for nothing
+      state, metrics = program(times)(state, train, train_key)
     parallel.wait(metrics)
     pending.append(metrics)
     if done == first:

@@ -90,41 +90,6 @@ def test_position_is_averaged_over_cyclic_orders(noise_images):
   assert len(set(ink)) > 1
 
 
-@pytest.mark.parametrize('at_once', [1, 7, 10**6])
-def test_chunks_leave_an_exact_model_alone(noise_images, monkeypatch, at_once):
-  whole = estimate(noise_images, 12)
-  monkeypatch.setattr(likelihood, '_OBJECTS_AT_ONCE', at_once)
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5),
-    estimate(noise_images, 12),
-    whole,
-  )
-
-
-@pytest.mark.parametrize(
-  ('num_samples', 'largest', 'size'),
-  [(12, 5, 4), (12, 12, 12), (12, 100, 12), (7, 6, 1), (12, 0, 1)],
-)
-def test_chunks_combine_to_the_figures_of_all_samples(
-  key, num_samples, largest, size
-):
-  sizes = []
-
-  def chunk_of(size, key):
-    sizes.append(size)
-    return 3 * jax.random.normal(key, (size, 2))
-
-  combined, mean = likelihood._means(chunk_of, num_samples, largest, key)
-  assert set(sizes) == {size}
-  keys = jax.random.split(key, num_samples // size)
-  every = np.concatenate([chunk_of(size, key) for key in keys]).astype(float)
-  assert every.shape == (num_samples, 2)
-  np.testing.assert_allclose(mean, every.mean(0), rtol=1e-4, atol=1e-5)
-  np.testing.assert_allclose(
-    combined, np.log(np.exp(every).mean(0)), rtol=1e-4, atol=1e-5
-  )
-
-
 def test_many_samples_beat_their_mean(noise_images):
   scores = estimate(noise_images, 50, noise=1.0)
   assert scores.predictive.shape == scores.predictive_bound.shape == (6, T)
@@ -212,7 +177,7 @@ def test_kl_score_is_from_the_classes_to_the_query():
   classes = jnp.array([[[0.0, 0.0]], [[1.0, 2.0]]])
   queries = jnp.array([[0.5, 1.0]])
   scores = classification._posterior_scores(
-    classification._negative_kl, Raw(), {}, classes, queries, None, None
+    classification._negative_kl, Raw(), {}, classes, queries, None, None, None
   )
 
   def divergence(mean, logvar):  # KL(N(mean, exp(logvar)) || N(0.5, e))

@@ -11,7 +11,7 @@ from tiny_words import Tiny, V
 
 from gen1shot.data.documents import Documents
 from gen1shot.errors import InputError
-from gen1shot.evaluation import likelihood, perplexity
+from gen1shot.evaluation import perplexity
 
 LENGTH = 3
 TEXTS = [
@@ -85,10 +85,8 @@ def test_empty_documents_alone_are_refused(number):
     score(Tiny('unigram'), nothing)
 
 
-def test_a_latent_is_integrated_out_of_every_passage(documents, monkeypatch):
+def test_a_latent_is_integrated_out_of_every_passage(documents):
   """2 topics and passages of up to 3 words: the truth is a sum."""
-  # In as many pieces as there are samples.
-  monkeypatch.setattr(likelihood, '_OBJECTS_AT_ONCE', LENGTH)
   lda = Tiny('lda-dirichlet', topics=2, scale=0.3)
   lda.params['topic_logits'] *= 5
   phi = scipy.special.softmax(np.float64(lda.params['topic_logits']), -1)

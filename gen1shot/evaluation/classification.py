@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from gen1shot import compilation
-from gen1shot.bounds import Params, iwae
+from gen1shot.bounds import Params
 from gen1shot.data.episodes import Dataset, sample_tasks
 from gen1shot.distributions import DiagGaussian, kl
+from gen1shot.evaluation.likelihood import weigh
+from gen1shot.evaluation.memory import compile_to_fit
 from gen1shot.nn.dense import unit
 
 RULES = ('kl', 'cosine', 'likelihood')
@@ -50,30 +51,34 @@ def accuracy(
     'likelihood': _likelihood_scores,
   }[rule]
 
-  def one(params, dataset, key):
+  def one(params, dataset, key, at_once):
     task_key, noise_key = jax.random.split(key)
     task = jax.tree.map(
       lambda leaf: leaf[0], sample_tasks(task_key, dataset, 1, ways, shots)
     )
     scores = score(
-      module, params, task.support, task.queries, num_samples, noise_key
+      module,
+      params,
+      task.support,
+      task.queries,
+      num_samples,
+      noise_key,
+      at_once,
     )
     return (scores.argmax(1) == jnp.arange(ways)).mean()
 
-  compiled = compilation.jit(one)
+  keys = jax.random.split(key, tasks)
+  compiled = compile_to_fit(one, num_samples, params, dataset, keys[0])
   return np.array(
-    [
-      jax.device_get(compiled(params, dataset, key))
-      for key in jax.random.split(key, tasks)
-    ]
+    [jax.device_get(compiled(params, dataset, key)) for key in keys]
   )
 
 
 def _posterior_scores(
-  compare, module, params, support, queries, num_samples, key
+  compare, module, params, support, queries, num_samples, key, at_once
 ):
   """Scores [queries, classes], larger is likelier."""
-  del num_samples, key
+  del num_samples, key, at_once
 
   def embed(objects):  # a set [N, *shape]
     return module.apply({'params': params}, objects, method='embed')
@@ -91,20 +96,18 @@ def _cosine(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
   return unit(classes.mean) @ unit(query.mean)
 
 
-def _likelihood_scores(module, params, support, queries, num_samples, key):
+def _likelihood_scores(
+  module, params, support, queries, num_samples, key, at_once
+):
   """Scores [queries, classes], in nats; classes share a query's noise."""
 
   def score(query, key):
     def log_p(shots):
       x = jnp.concatenate([shots, query[None]])
-      log_weights = module.apply(
-        {'params': params},
-        x,
-        num_samples,
-        method='log_weights',
-        rngs={'sample': key},
+      log_p, _ = weigh(
+        module, params, x, 'log_weights', num_samples, key, at_once
       )
-      return iwae(log_weights)[-1]
+      return log_p[-1]
 
     return jax.lax.map(log_p, support)
 

@@ -15,11 +15,11 @@ from flax import struct
 from gen1shot import compilation
 from gen1shot.bounds import Params, log_mean_exp
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.evaluation.memory import compile_to_fit
 
 Array = jax.Array | np.ndarray
 
 _ORDERS = 20  # in which an episode is scored at most
-_OBJECTS_AT_ONCE = 4000  # decoded together: about 200 MB in the mixer
 
 
 @struct.dataclass
@@ -52,17 +52,16 @@ def estimate(
   """
   episode_key, order_key, joint_key = jax.random.split(key, 3)
   episodes = draw(dataset, spec, episode_key)
+
+  def score_joint(params: Params, x: jax.Array, key: jax.Array, at_once: int):
+    figures = weigh(
+      module, params, x, 'joint_log_weights', num_samples, key, at_once
+    )
+    # [factors], which are independent where the joint is a product
+    return tuple(figure.sum() / len(x) for figure in figures)
+
   joint, joint_bound = each(
-    lambda params, x, key: tuple(
-      # [factors], which are independent where the joint is a product
-      figure.sum() / len(x)
-      for figure in weigh(
-        module, params, x, 'joint_log_weights', num_samples, key
-      )
-    ),
-    params,
-    episodes,
-    joint_key,
+    score_joint, params, episodes, num_samples, joint_key
   )
   return Likelihood(
     *predictive(
@@ -107,25 +106,32 @@ def predictive(
     orders: each episode is scored in so many cyclic orders, 1..T, and averaged.
   """
 
-  def score(params: Params, x: jax.Array, key: jax.Array):
+  def score(params: Params, x: jax.Array, key: jax.Array, at_once: int):
     def one_order(args: tuple[jax.Array, jax.Array]):
       shift, key = args
       turned = jnp.roll(x, shift, axis=0)
-      return weigh(module, params, turned, 'log_weights', num_samples, key)
+      return weigh(
+        module, params, turned, 'log_weights', num_samples, key, at_once
+      )
 
     figures = jax.lax.map(
       one_order, (jnp.arange(orders), jax.random.split(key, orders))
     )
     return jax.tree.map(lambda figure: figure.mean(0), figures)
 
-  return each(score, params, episodes, key)
+  return each(score, params, episodes, num_samples, key)
 
 
-def each(score, params: Params, episodes: jax.Array, key: jax.Array):
-  """`score(params, x, key)` of every episode, stacked; compiled."""
+def each(
+  score, params: Params, episodes: jax.Array, num_samples: int, key: jax.Array
+):
+  """`score(params, x, key, at_once)` of every episode, stacked; compiled.
+
+  `num_samples` are computed in chunks of `at_once`, as many as fit.
+  """
   # Episode by episode: one is already thousands of decoded objects.
-  compiled = compilation.jit(score)
   keys = jax.random.split(key, len(episodes))
+  compiled = compile_to_fit(score, num_samples, params, episodes[0], keys[0])
   rows = [
     jax.device_get(compiled(params, x, key))
     for x, key in zip(episodes, keys, strict=True)
@@ -140,37 +146,25 @@ def weigh(
   method: str,
   num_samples: int,
   key: jax.Array,
+  at_once: int,
   mask: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
   """log-mean-exp and mean over the K log weights of one episode.
 
   `method` gives them of objects x [T, *shape]; to one that takes a mask the
-  objects that count can be told, boolean [T].
+  objects that count can be told, boolean [T]. Each sample has a key of its own,
+  so that nothing depends on how many are computed `at_once`.
   """
   masked = () if mask is None else (mask,)
 
-  def chunk_of(size: int, key: jax.Array):
+  def sample(key: jax.Array):
     return module.apply(
-      {'params': params}, x, size, *masked, method=method, rngs={'sample': key}
-    )
+      {'params': params}, x, 1, *masked, method=method, rngs={'sample': key}
+    )[0]
 
-  return _means(chunk_of, num_samples, _OBJECTS_AT_ONCE // len(x), key)
-
-
-def _means(chunk_of, num_samples: int, largest: int, key: jax.Array):
-  """log-mean-exp and mean over K log weights, drawn in chunks that fit.
-
-  `chunk_of(size, key)` gives log weights [size, ...]; both results are [...].
-  """
-  size = max(n for n in range(1, max(largest, 1) + 1) if num_samples % n == 0)
-
-  def one_chunk(key: jax.Array):
-    log_weights = chunk_of(size, key)
-    return log_mean_exp(log_weights), log_weights.mean(0)
-
-  keys = jax.random.split(key, num_samples // size)
-  pieces, means = jax.lax.map(one_chunk, keys)
-  return log_mean_exp(pieces), means.mean(0)
+  keys = jax.random.split(key, num_samples)
+  log_weights = jax.lax.map(sample, keys, batch_size=at_once)
+  return log_mean_exp(log_weights), log_weights.mean(0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,12 +59,24 @@ def score(
   if not places:
     raise InputError('documents must hold words; got only empty ones')
 
-  def one(given: tuple[Params, Documents], place: jax.Array, key: jax.Array):
+  def one(
+    given: tuple[Params, Documents],
+    place: jax.Array,
+    key: jax.Array,
+    at_once: int,
+  ):
     params, documents = given
     x, mask = passage(documents, place[0], place[1], length)
     weigh_key, bound_key = jax.random.split(key)
     weights = weigh(
-      module, params, x, 'joint_log_weights', num_samples, weigh_key, mask
+      module,
+      params,
+      x,
+      'joint_log_weights',
+      num_samples,
+      weigh_key,
+      at_once,
+      mask,
     )
     kl = module.apply(
       {'params': params},
@@ -75,4 +87,5 @@ def score(
     log_p, elbo = (figure.sum() for figure in weights)
     return mask.sum(), log_p, elbo, kl
 
-  return Scores(*each(one, (params, documents), jnp.array(places), key))
+  given = (params, documents)
+  return Scores(*each(one, given, jnp.array(places), num_samples, key))
