@@ -56,6 +56,7 @@ def begin() -> dict[str, Any]:
     'date': datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds'),
     'versions': versions,
     'device': jax.devices()[0].device_kind,
+    'devices': jax.device_count(),
     'cpu': cpu_model(),
     'threads': num_threads(),
     'load_average': os.getloadavg(),

@@ -75,7 +75,7 @@ class Row:
 def measure(
   config: Config, dataset: Dataset, ceilings: Sequence[Callable[[], None]]
 ) -> Row:
-  step = TrainingStep(config, dataset)
+  step = TrainingStep(config, dataset, devices=1)
   count = flops.of_function(step.function, *step.arguments)
   once = flops.of_function(step.function, *step.arguments, loops=False)
   cost = step.program.cost_analysis()

@@ -14,6 +14,7 @@ costs whatever its size pulls it towards 0. Axes:
   eval  importance samples of an evaluation, of one episode
   S     recurrent steps of the models that paint
   size  pixels of an image
+  devices  those that share a batch; on CPU as many as JAX_NUM_CPU_DEVICES says
 """
 
 import dataclasses
@@ -108,6 +109,11 @@ def larger(config: Config, pixels: int) -> Run:
   return TrainingStep(config, noise(int(pixels**0.5)))
 
 
+def shared(config: Config, devices: int) -> Run:
+  config = dataclasses.replace(config, batch_size=4 * BATCH)
+  return TrainingStep(config, dataset_of(config), devices)
+
+
 @dataclasses.dataclass(frozen=True)
 class Axis:
   """What grows, how far, and which models it is a number of."""
@@ -127,6 +133,7 @@ AXES = {
   'eval': Axis((100, 400, 1600), evaluated, _ALL),
   'S': Axis((8, 16, 32), deeper, ('draw', 'sequential')),
   'size': Axis((14**2, 28**2, 56**2), larger, _IMAGES),
+  'devices': Axis((1, 2, 4, 8), shared, _ALL),
 }
 
 FLAGS = flags.FLAGS
@@ -156,6 +163,8 @@ class Row:
 def measure(config: Config, name: str) -> Row:
   axis = AXES[name]
   values = axis.values[: FLAGS.values]
+  if name == 'devices':
+    values = tuple(n for n in axis.values if n <= jax.device_count())
   runs = [axis.prepare(config, value) for value in values]
   return Row(config.model, name, values, alternate(runs, FLAGS.seconds))
 
@@ -203,7 +212,8 @@ def main() -> None:
   rows = []
   for config in configs:
     for name in FLAGS.axes:
-      if config.model in AXES[name].models:
+      alone = name == 'devices' and jax.device_count() == 1
+      if config.model in AXES[name].models and not alone:
         rows.append(measure(config, name))
         say(line(rows[-1]))
   report.finish(

@@ -9,7 +9,7 @@ import numpy as np
 from absl import flags
 
 from experiments.configs import get_config
-from gen1shot import zoo
+from gen1shot import parallel, zoo
 from gen1shot.compilation import jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
@@ -63,18 +63,28 @@ def load_dataset(name: str) -> Dataset:
 
 
 class TrainingStep:
-  """The step of a configuration, compiled; a call takes one and waits."""
+  """The step of a configuration, compiled; a call takes one and waits.
 
-  def __init__(self, config: Config, dataset: Dataset) -> None:
-    self._dataset = dataset
-    self._key = jax.random.key(config.seed)
+  It is spread over so many devices, all for None.
+  """
+
+  def __init__(
+    self, config: Config, dataset: Dataset, devices: int | None = None
+  ) -> None:
+    key = jax.random.key(config.seed)
     shape = dataset.object_shape
     module = zoo.build(config.model, config.preset, shape, **config.fields)
     example = blank_objects(dataset.kind, shape, config.episode_length)
-    self._state = init_state(module, config, example, self._key)
-    self.function = make_train_step(module, config)
+    state = init_state(module, config, example, key)
+    self._state, self._dataset, self._key = parallel.replicate(
+      (state, dataset, key), devices
+    )
+    self.function = make_train_step(module, config)  # on one device
+    axis = None if devices == 1 else parallel.axis_name()
     start = time.perf_counter()
-    step = jit_step(self.function, donate_argnums=0)
+    step = parallel.spread(
+      make_train_step(module, config, axis), jit_step, (0,), devices
+    )
     self.program = step.lower(*self.arguments).compile()
     self.compile_seconds = time.perf_counter() - start
 

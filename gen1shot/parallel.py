@@ -97,6 +97,7 @@ def spread(
   function: Callable[..., Any],
   jit: Callable[..., Any] = jax.jit,
   donate_argnums: tuple[int, ...] = (),
+  devices: int | None = None,
 ) -> Callable[..., Any]:
   """Compiles a function of trees for all devices.
 
@@ -105,10 +106,11 @@ def spread(
       each, or its results are lost. With several devices it is run under AXIS.
     jit: the compiler, where all devices are of this process.
     donate_argnums: of arguments whose memory the results may take.
+    devices: how many of this process are used; None for all.
   """
-  if axis_name() is None:
+  if axis_name() is None or devices == 1:
     return jit(function, donate_argnums=donate_argnums)
-  mine = np.arange(jax.local_device_count())
+  mine = np.arange(devices or jax.local_device_count())
 
   @functools.cache
   def mapped(arguments: int, donate_argnums: tuple[int, ...] = ()):
@@ -174,9 +176,12 @@ def spread_set(function: Callable[..., Any]) -> Callable[..., Any]:
   return jax.jit(spread)
 
 
-def replicate(tree: Any) -> Any:
-  """Copies a tree to every device of this process, where steps find it."""
-  return jax.device_put(tree, _replicated(jax.local_devices()))
+def replicate(tree: Any, devices: int | None = None) -> Any:
+  """Copies a tree to every device of this process, where steps find it.
+
+  Or only to as many as `devices` says.
+  """
+  return jax.device_put(tree, _replicated(jax.local_devices()[:devices]))
 
 
 def local(tree: Any) -> Any:

@@ -101,7 +101,7 @@ def test_a_start_with_compiled_programs_is_faster(results):
     (
       'scaling',
       ['--axes=X'],
-      'axes must be one of B, K, S, T, eval, size; got',
+      'axes must be one of B, K, S, T, devices, eval, size; got',
     ),
     ('roofline', ['--models=unigram'], 'models must be one of'),
     ('startup', ['--models=drow'], "did you mean 'draw'?"),

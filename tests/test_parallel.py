@@ -200,6 +200,11 @@ def test_gradients_of_a_spread_set_are_those_of_one_device(name):
 # --- whole runs
 
 
+def rows_of(folder):
+  lines = (folder / 'metrics.jsonl').read_text().splitlines()
+  return [json.loads(line) for line in lines]
+
+
 def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
   """Its losses and validations, and what is kept of it."""
   config = dataclasses.replace(
@@ -207,9 +212,7 @@ def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
   )
 
   def train(folder):
-    state = runs.train_and_evaluate(config, folder)
-    lines = (folder / 'metrics.jsonl').read_text().splitlines()
-    return state, [json.loads(line) for line in lines]
+    return runs.train_and_evaluate(config, folder), rows_of(folder)
 
   spread, rows = train(tmp_path / 'spread')
   with monkeypatch.context() as patch:
@@ -221,3 +224,23 @@ def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
     assert row == pytest.approx(other, rel=1e-4)
   assert_close(spread.averaged, alone.averaged, 1e-3)
   assert_same_bits(runs.load_run(tmp_path / 'spread').params, spread.averaged)
+
+
+def test_many_steps_as_one_program_are_the_same_steps(tmp_path, monkeypatch):
+  """As on accelerators, here three at a time; some records fall in between."""
+  monkeypatch.setattr(parallel, 'axis_name', lambda: None)
+  config = dataclasses.replace(
+    CONFIG, steps=7, log_every=4, eval_every=6, eval_episodes=2
+  )
+  found = []
+  for times in (1, 3):
+    monkeypatch.setattr(parallel, 'steps_at_once', lambda times=times: times)
+    folder = tmp_path / str(times)
+    state = runs.train_and_evaluate(config, folder)
+    found.append((state.averaged, rows_of(folder)))
+  (one, rows), (many, others) = found
+  assert_close(many, one, 1e-4)
+  assert len(rows) == len(others) == 5
+  for row, other in zip(rows, others, strict=True):
+    assert row.pop('part') == other.pop('part')
+    assert row == pytest.approx(other, rel=1e-4)
