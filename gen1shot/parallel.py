@@ -78,6 +78,11 @@ def axis_name() -> str | None:
   return AXIS if jax.device_count() > 1 else None
 
 
+def devices_here() -> int:
+  """How many devices this process spreads its work over."""
+  return jax.local_device_count() if axis_name() else 1
+
+
 def steps_at_once() -> int:
   """How many training steps a program may hold: on CPU only one."""
   return 1 if jax.default_backend() == 'cpu' else 100
@@ -110,7 +115,7 @@ def spread(
   """
   if axis_name() is None or devices == 1:
     return jit(function, donate_argnums=donate_argnums)
-  mine = np.arange(devices or jax.local_device_count())
+  mine = np.arange(devices or devices_here())
 
   @functools.cache
   def mapped(arguments: int, donate_argnums: tuple[int, ...] = ()):
@@ -137,6 +142,34 @@ def spread(
       return mapped(len(args), donated)(mine, *args)
 
   return call
+
+
+def one_each(function: Callable[..., Any], devices: int) -> Callable[..., Any]:
+  """A function of something for each of so many devices.
+
+  Args:
+    function: `function(given, *own)`, which runs on every device of what is
+      given to all and of its own.
+    devices: how many, of this process.
+
+  Returns:
+    `several(given, *owns)` of leaves [devices, ...], as are its results; to be
+    compiled.
+  """
+  if devices == 1:
+
+    def alone(given: Any, *owns: Any) -> Any:
+      own = jax.tree.map(lambda leaf: leaf[0], owns)
+      return jax.tree.map(lambda leaf: leaf[None], function(given, *own))
+
+    return alone
+
+  def several(given: Any, *owns: Any) -> Any:
+    return jax.pmap(function, AXIS, in_axes=(None, *[0] * len(owns)))(
+      given, *owns
+    )
+
+  return several
 
 
 def spread_set(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,7 +214,8 @@ def replicate(tree: Any, devices: int | None = None) -> Any:
 
   Or only to as many as `devices` says.
   """
-  return jax.device_put(tree, _replicated(jax.local_devices()[:devices]))
+  n = devices or devices_here()
+  return jax.device_put(tree, _replicated(jax.local_devices()[:n]))
 
 
 def local(tree: Any) -> Any:

@@ -14,7 +14,9 @@ from trees import assert_same_bits
 from experiments.configs import get_config
 from gen1shot import parallel, runs, training, zoo
 from gen1shot.data.documents import Documents
-from gen1shot.data.episodes import ImageClasses, blank_objects
+from gen1shot.data.episodes import EpisodeSpec, ImageClasses, blank_objects
+from gen1shot.evaluation import likelihood
+from gen1shot.evaluation.classification import accuracy
 
 pytestmark = pytest.mark.usefixtures('eight_devices')
 N = 8  # devices
@@ -244,3 +246,32 @@ def test_many_steps_as_one_program_are_the_same_steps(tmp_path, monkeypatch):
   for row, other in zip(rows, others, strict=True):
     assert row.pop('part') == other.pop('part')
     assert row == pytest.approx(other, rel=1e-4)
+
+
+def test_an_evaluation_equals_that_of_one_device(statistician, monkeypatch):
+  """Of ten episodes, two devices have one more than the others."""
+  module, _, params, dataset = statistician
+
+  def evaluate():
+    spec = EpisodeSpec(B, 2)
+    key = jax.random.key(4)
+    found = likelihood.estimate(module, params, dataset, spec, 3, key)
+    shares = accuracy(
+      module,
+      params,
+      dataset,
+      rule='kl',
+      ways=3,
+      shots=1,
+      tasks=9,
+      num_samples=1,
+      key=key,
+    )
+    return found, shares
+
+  spread = evaluate()
+  monkeypatch.setattr(parallel, 'axis_name', lambda: None)
+  alone = evaluate()
+  assert spread[0].predictive.shape == (B, 2)
+  assert spread[1].shape == (9,)
+  assert_close(spread, alone)

@@ -13,8 +13,7 @@ from flax import linen as nn
 from gen1shot.bounds import Params
 from gen1shot.data.episodes import Dataset, sample_tasks
 from gen1shot.distributions import DiagGaussian, kl
-from gen1shot.evaluation.likelihood import weigh
-from gen1shot.evaluation.memory import compile_to_fit
+from gen1shot.evaluation.likelihood import each, weigh
 from gen1shot.nn.dense import unit
 
 RULES = ('kl', 'cosine', 'likelihood')
@@ -51,7 +50,9 @@ def accuracy(
     'likelihood': _likelihood_scores,
   }[rule]
 
-  def one(params, dataset, key, at_once):
+  def one(given, number, key, at_once):
+    del number
+    params, dataset = given
     task_key, noise_key = jax.random.split(key)
     task = jax.tree.map(
       lambda leaf: leaf[0], sample_tasks(task_key, dataset, 1, ways, shots)
@@ -67,11 +68,7 @@ def accuracy(
     )
     return (scores.argmax(1) == jnp.arange(ways)).mean()
 
-  keys = jax.random.split(key, tasks)
-  compiled = compile_to_fit(one, num_samples, params, dataset, keys[0])
-  return np.array(
-    [jax.device_get(compiled(params, dataset, key)) for key in keys]
-  )
+  return each(one, (params, dataset), jnp.arange(tasks), num_samples, key)
 
 
 def _posterior_scores(

@@ -4,6 +4,7 @@ Shapes: E episodes, T objects, K importance samples.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from flax import struct
 
-from gen1shot import compilation
+from gen1shot import compilation, parallel
 from gen1shot.bounds import Params, log_mean_exp
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
 from gen1shot.evaluation.memory import compile_to_fit
@@ -123,20 +124,34 @@ def predictive(
 
 
 def each(
-  score, params: Params, episodes: jax.Array, num_samples: int, key: jax.Array
-):
-  """`score(params, x, key, at_once)` of every episode, stacked; compiled.
+  score, given: Any, items: jax.Array, num_samples: int, key: jax.Array
+) -> Any:
+  """`score(given, item, key, at_once)` of every item, stacked; compiled.
 
+  Items lie on the leading axis; each has a key of its own, split from `key`,
+  and each device has one at a time: an episode is thousands of decoded objects.
   `num_samples` are computed in chunks of `at_once`, as many as fit.
   """
-  # Episode by episode: one is already thousands of decoded objects.
-  keys = jax.random.split(key, len(episodes))
-  compiled = compile_to_fit(score, num_samples, params, episodes[0], keys[0])
+  n = parallel.devices_here()
+
+  def together(given, items, keys, at_once):
+    one = functools.partial(score, at_once=at_once)
+    return parallel.one_each(one, n)(given, items, keys)
+
+  padded = jnp.arange(-(-len(items) // n) * n) % len(items)
+  places = padded.reshape(-1, n)
+  keys = jax.random.split(key, len(items))
+  given = parallel.replicate(given)
+  compiled = compile_to_fit(
+    together, num_samples, given, items[places[0]], keys[places[0]]
+  )
   rows = [
-    jax.device_get(compiled(params, x, key))
-    for x, key in zip(episodes, keys, strict=True)
+    jax.device_get(compiled(given, items[place], keys[place]))
+    for place in places
   ]
-  return jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+  return jax.tree.map(
+    lambda *leaves: np.concatenate(leaves)[: len(items)], *rows
+  )
 
 
 def weigh(
