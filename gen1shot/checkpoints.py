@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ _training: Any = ocp.training
 class Checkpoints:
   """The checkpoints of one run: the latest few and the best on validation.
 
-  A context manager; leaving it waits for saves under way.
+  A context manager.
   """
 
   def __init__(self, folder: pathlib.Path, keep: int | None = None):
@@ -35,7 +36,7 @@ class Checkpoints:
     self._checkpointer = _training.Checkpointer(
       folder.absolute(),
       cleanup_tmp_directories=keep is not None,
-      # The default policy would skip a save while another is in flight.
+      # The default policy is to save now and then.
       save_decision_policy=(
         _training.save_decision_policies.FixedIntervalPolicy(1)
       ),
@@ -43,7 +44,10 @@ class Checkpoints:
         [
           policies.LatestN(keep),
           policies.BestN(
-            get_metric_fn=lambda metrics: metrics['bound'], n=1, reverse=False
+            get_metric_fn=lambda metrics: metrics['bound'],
+            n=1,
+            reverse=False,
+            keep_checkpoints_without_metrics=False,
           ),
         ]
       ),
@@ -55,14 +59,30 @@ class Checkpoints:
   def __exit__(self, *_: object) -> None:
     self._checkpointer.close()
 
-  def save(self, step: int, state: Any, bound: float) -> None:
-    """Saves in the background; `bound`, larger is better, ranks it."""
-    self._checkpointer.save_async(
-      step,
-      state,
-      metrics={'bound': bound},
-      custom_metadata={_DIGEST: digest(state)},
-    )
+  def save(self, step: int, state: Any, bound: float | None = None) -> None:
+    """Saves, and returns when it is done: a kill costs one interval at most.
+
+    Args:
+      step: larger than those that are there.
+      state: a tree of arrays.
+      bound: ranks it, larger is better; without one it is never the best.
+
+    Raises:
+      InputError: the files cannot be written.
+    """
+    try:
+      self._checkpointer.save(
+        step,
+        state,
+        metrics=None if bound is None else {'bound': bound},
+        custom_metadata={_DIGEST: digest(state)},
+      )
+    # Orbax wraps what is wrong with a disk in exceptions of many kinds.
+    except Exception as e:
+      raise InputError(
+        f'checkpoints must be files that can be written; step {step} could not '
+        f'be, in {self._folder}: {_line(e)}'
+      ) from e
 
   def latest(self, like: Any) -> Any | None:
     """The newest intact state, shaped `like`; None without checkpoints.
@@ -91,7 +111,7 @@ class Checkpoints:
         reason = 'its content does not match its digest'
       # Orbax wraps what is wrong with a file in exceptions of many kinds.
       except Exception as e:
-        reason = str(e).splitlines()[0]
+        reason = _line(e)
       logging.warning('checkpoint %d skipped: %s', checkpoint.step, reason)
     if checkpoints:
       raise InputError(
@@ -99,6 +119,23 @@ class Checkpoints:
         f'{len(checkpoints)} damaged in {self._folder}'
       )
     return None
+
+
+def set_aside(folder: pathlib.Path, after: int) -> None:
+  """Renames the checkpoints of later steps, so that these can be saved again.
+
+  Damaged ones, that is: a run goes on from the newest intact one, and Orbax
+  saves nothing that is older than what it finds.
+  """
+  for path in folder.glob('[0-9]*'):
+    if path.name.isdecimal() and int(path.name) > after:
+      damaged = path.with_suffix('.damaged')
+      shutil.rmtree(damaged, ignore_errors=True)
+      path.rename(damaged)
+
+
+def _line(error: Exception) -> str:
+  return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from gen1shot import compilation, sheets, workdir, zoo
+from gen1shot import compilation, lock, sheets, workdir, zoo
 from gen1shot.bounds import Params
-from gen1shot.checkpoints import Checkpoints
+from gen1shot.checkpoints import Checkpoints, set_aside
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import (
@@ -23,6 +23,7 @@ from gen1shot.data.episodes import (
 from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.evaluation import generation
 from gen1shot.objectives import Metrics
+from gen1shot.preemption import Notice, PreemptedError
 from gen1shot.progress import Progress, device_name, say
 from gen1shot.training import (
   TrainState,
@@ -127,8 +128,10 @@ def train_and_evaluate(
     The final state; an interrupted and resumed run ends with the same bits.
 
   Raises:
-    InputError: input that breaks a rule.
+    InputError: input that breaks a rule, or a workdir that cannot be written
+      or that another process trains in.
     NonFiniteError: the loss is not finite; the message names the step.
+    PreemptedError: SIGTERM came; the step reached is saved.
   """
   source = load_source(config)
   fields = zoo.module_fields(config.model, config.preset) | config.fields
@@ -153,52 +156,65 @@ def train_and_evaluate(
   shown = _shown(config, source.valid, keys['sheet'])
 
   workdir.check_run(folder, config, data, resume)
-  state = _restore(folder, Checkpoints.latest, state) or state
-  done = int(state.step)
-  if done > config.steps:
-    raise InputError(
-      f'steps must be >= {done}, which the checkpoint in {folder} has done; '
-      f'got {config.steps}'
-    )
-  workdir.write_run(folder, config, data, source.vocabulary)
-  with (
-    Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
-    workdir.MetricsLog(folder) as log,
-  ):
-    log.forget_after(done)
-    _introduce(config, state)
-    progress = Progress(done, config.steps)
-    pending: list[Metrics] = []  # stays on the device: no step waits for it
-    for step in range(done + 1, config.steps + 1):
-      state, metrics = train_step(state, source.train, keys['train'])
-      pending.append(metrics)
-      if step == done + 1:
-        jax.block_until_ready(metrics)
-        progress.report_first(step)
-      saves = step % config.eval_every == 0 or step == config.steps
-      if saves or step % config.log_every == 0:
-        row = _finite_mean(pending, step)
-        pending = []
-        log.write(step, 'train', row)
-        progress.report(step, row['bound'])
-      if saves:
-        metrics = validate(state.averaged, source.valid, keys['valid'])
-        row = _finite_mean([metrics], step)
-        log.write(step, 'valid', row)
-        say(f'step {step}  validation bound {row["bound"]:.2f} nats/object')
-        checkpoints.save(step, state, row['bound'])
-        drawn = sampler(
-          state.averaged, shown.objects, keys['sheet'], shown.mask
-        )
-        given, drawn = jax.device_get((shown, drawn))
-        sheets.save(
-          sheet_path(folder, step, data.kind),
-          data.kind,
-          given.objects,
-          drawn,
-          given.mask,
-          source.vocabulary,
-        )
+  with lock.hold(folder):
+    state = _restore(folder, Checkpoints.latest, state) or state
+    done = int(state.step)
+    if done > config.steps:
+      raise InputError(
+        f'steps must be >= {done}, which the checkpoint in {folder} has done; '
+        f'got {config.steps}'
+      )
+    workdir.write_run(folder, config, data, source.vocabulary)
+    set_aside(folder / 'checkpoints', after=done)
+    with (
+      Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
+      workdir.MetricsLog(folder) as log,
+      Notice() as notice,
+    ):
+      log.forget_after(done)
+      _introduce(config, state)
+      progress = Progress(done, config.steps)
+      pending: list[Metrics] = []  # stays on the device: no step waits for it
+      for step in range(done + 1, config.steps + 1):
+        state, metrics = train_step(state, source.train, keys['train'])
+        pending.append(metrics)
+        if step == done + 1:
+          jax.block_until_ready(metrics)
+          progress.report_first(step)
+        stops = notice.given
+        validates = step % config.eval_every == 0 or step == config.steps
+        if validates or stops or step % config.log_every == 0:
+          row = _finite_mean(pending, step)
+          pending = []
+          log.write(step, 'train', row)
+          progress.report(step, row['bound'])
+        if validates:
+          metrics = validate(state.averaged, source.valid, keys['valid'])
+          row = _finite_mean([metrics], step)
+          log.write(step, 'valid', row)
+          say(f'step {step}  validation bound {row["bound"]:.2f} nats/object')
+          drawn = sampler(
+            state.averaged, shown.objects, keys['sheet'], shown.mask
+          )
+          given, drawn = jax.device_get((shown, drawn))
+          sheets.save(
+            sheet_path(folder, step, data.kind),
+            data.kind,
+            given.objects,
+            drawn,
+            given.mask,
+            source.vocabulary,
+          )
+          # Last: whoever goes on from here has all of the above.
+          checkpoints.save(step, state, row['bound'])
+        elif stops:
+          # Not ranked: what is best must not depend on when a run was stopped.
+          checkpoints.save(step, state)
+        if stops:
+          raise PreemptedError(
+            f'stopped by SIGTERM; step {step} is saved in {folder}, and the '
+            'same command goes on from there'
+          )
   say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
   return state
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from gen1shot import lock
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
@@ -15,7 +16,7 @@ from gen1shot.files import write_text
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
 # What is there when the start of a run was killed.
-_BEFORE_CONFIG = ('vocabulary.json', 'data.json')
+_BEFORE_CONFIG = (lock.NAME, 'vocabulary.json', 'data.json')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,12 +152,21 @@ class MetricsLog:
       )
 
   def write(self, step: int, part: str, metrics: dict[str, float]) -> None:
-    """One row; `part` is train or valid."""
+    """One row; `part` is train or valid.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
     row: dict[str, Any] = {'step': step, 'part': part, **metrics}
-    with self._path.open('a', encoding='utf-8') as file:
-      file.write(json.dumps(row) + '\n')
-      file.flush()
-      os.fsync(file.fileno())
+    try:
+      with self._path.open('a', encoding='utf-8') as file:
+        file.write(json.dumps(row) + '\n')
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as e:
+      raise InputError(
+        f'{self._path} must be a file that can be written: {e}'
+      ) from e
     if self._events is not None:
       for name, value in metrics.items():
         self._events.add_scalar(f'{part}/{name}', value, step)
