@@ -1,8 +1,10 @@
 """Checkpoints: Orbax, with a digest, because Orbax loads flipped bytes."""
 
 import hashlib
+import json
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,30 +14,28 @@ from orbax.checkpoint import v1 as ocp
 
 from gen1shot.errors import InputError
 
-_DIGEST = 'sha256'
-# Orbax's own annotations contradict each other here.
+_DIGEST, _BOUND = 'sha256', 'bound'
+# Orbax's own annotations contradict each other.
+_orbax: Any = ocp
 _training: Any = ocp.training
 
 
 class Checkpoints:
-  """The checkpoints of one run: the latest few and the best on validation.
+  """Saves the checkpoints of one run: the latest few and the best.
 
-  A context manager.
+  A context manager. What is damaged in the folder must be recovered first.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int | None = None):
-    """Opens a folder, which need not exist.
+  def __init__(self, folder: pathlib.Path, keep: int):
+    """Opens a folder of checkpoints alone, which need not exist.
 
-    Args:
-      folder: of the checkpoints alone.
-      keep: how many of the latest to keep; None is for reading only, while
-        another process may be saving there.
+    `keep` of the latest are kept, beside the best on validation.
     """
     self._folder = folder
     policies = _training.preservation_policies
     self._checkpointer = _training.Checkpointer(
       folder.absolute(),
-      cleanup_tmp_directories=keep is not None,
+      cleanup_tmp_directories=True,
       # The default policy is to save now and then.
       save_decision_policy=(
         _training.save_decision_policies.FixedIntervalPolicy(1)
@@ -44,7 +44,7 @@ class Checkpoints:
         [
           policies.LatestN(keep),
           policies.BestN(
-            get_metric_fn=lambda metrics: metrics['bound'],
+            get_metric_fn=lambda metrics: metrics[_BOUND],
             n=1,
             reverse=False,
             keep_checkpoints_without_metrics=False,
@@ -63,7 +63,7 @@ class Checkpoints:
     """Saves, and returns when it is done: a kill costs one interval at most.
 
     Args:
-      step: larger than those that are there.
+      step: later than those that are there.
       state: a tree of arrays.
       bound: ranks it, larger is better; without one it is never the best.
 
@@ -74,68 +74,109 @@ class Checkpoints:
       self._checkpointer.save(
         step,
         state,
-        metrics=None if bound is None else {'bound': bound},
-        custom_metadata={_DIGEST: digest(state)},
+        metrics=None if bound is None else {_BOUND: bound},
+        custom_metadata={_DIGEST: digest(state), _BOUND: bound},
       )
     # Orbax wraps what is wrong with a disk in exceptions of many kinds.
     except Exception as e:
       raise InputError(
-        f'checkpoints must be files that can be written; step {step} could not '
-        f'be, in {self._folder}: {_line(e)}'
+        f'checkpoints must be files that can be written; that of step {step} '
+        f'could not be, in {self._folder}: {_line(e)}'
       ) from e
 
-  def latest(self, like: Any) -> Any | None:
-    """The newest intact state, shaped `like`; None without checkpoints.
 
-    Raises:
-      InputError: there are checkpoints, and all are damaged.
-    """
-    return self._first_intact(list(self._checkpointer.checkpoints)[::-1], like)
+def recover(folder: pathlib.Path, like: Any) -> Any | None:
+  """The newest intact state, shaped `like`; None without checkpoints.
 
-  def best(self, like: Any) -> Any | None:
-    """The intact state with the largest bound; otherwise as `latest`."""
-    ranked = sorted(
-      self._checkpointer.checkpoints,
-      key=lambda checkpoint: checkpoint.metrics['bound'],
-    )
-    return self._first_intact(ranked[::-1], like)
+  Damaged checkpoints are renamed to STEP.damaged: Orbax could not open the
+  folder with some of them, and saves nothing older than what it finds.
 
-  def _first_intact(self, checkpoints: list[Any], like: Any) -> Any | None:
-    abstract = jax.tree.map(_abstract, like)
-    for checkpoint in checkpoints:
-      try:
-        state = self._checkpointer.load(checkpoint.step, abstract)
-        saved = self._checkpointer.metadata(checkpoint.step).custom_metadata
-        if digest(state) == saved[_DIGEST]:
-          return state
-        reason = 'its content does not match its digest'
-      # Orbax wraps what is wrong with a file in exceptions of many kinds.
-      except Exception as e:
-        reason = _line(e)
-      logging.warning('checkpoint %d skipped: %s', checkpoint.step, reason)
-    if checkpoints:
-      raise InputError(
-        'a workdir with checkpoints must have an intact one; got '
-        f'{len(checkpoints)} damaged in {self._folder}'
-      )
+  Raises:
+    InputError: there are checkpoints, and all are damaged.
+  """
+  newest, damaged = None, []
+  for path in _newest_first(folder):
+    state = _attempt(lambda path=path: _load(path, like), path)
+    if state is None:
+      damaged.append(path)
+    elif newest is None:
+      newest = state
+  if newest is None and damaged:
+    raise _all_damaged(folder)
+  for path in damaged:
+    aside = path.with_suffix('.damaged')
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)
+  return newest
+
+
+def best(folder: pathlib.Path, like: Any) -> Any | None:
+  """The intact state with the largest bound; otherwise as `recover`.
+
+  Only reads, also while another process saves to the folder.
+  """
+  paths = _newest_first(folder)
+  records = [
+    (_attempt(lambda p=path: _record(p), path), path) for path in paths
+  ]
+  known = [(record[_BOUND], path) for record, path in records if record]
+  # The sort is stable: of equals the newest first.
+  for _, path in sorted(known, key=lambda pair: -pair[0]):
+    state = _attempt(lambda path=path: _load(path, like), path)
+    if state is not None:
+      return state
+    if not path.exists():
+      return best(folder, like)  # it was replaced meanwhile
+  if paths and all(path.exists() for path in paths):
+    raise _all_damaged(folder)
+  return best(folder, like) if paths else None
+
+
+def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+  steps = [path for path in folder.glob('*') if path.name.isdecimal()]
+  return sorted(steps, key=lambda path: int(path.name), reverse=True)
+
+
+def _attempt(read: Callable[[], Any], path: pathlib.Path) -> Any | None:
+  """What is read of a checkpoint; None, and a warning, if it is damaged."""
+  try:
+    return read()
+  # Orbax wraps what is wrong with a file in exceptions of many kinds.
+  except Exception as e:
+    if path.exists():  # else a newer one has replaced it
+      logging.warning('checkpoint %s skipped: %s', path.name, _line(e))
     return None
 
 
-def set_aside(folder: pathlib.Path, after: int) -> None:
-  """Renames the checkpoints of later steps, so that these can be saved again.
+def _load(path: pathlib.Path, like: Any) -> Any:
+  """The state of a checkpoint; raises whatever is wrong with it."""
+  saved = _record(path)[_DIGEST]
+  state = _orbax.load(path.absolute(), jax.tree.map(_abstract, like))
+  if digest(state) != saved:
+    raise ValueError('its content does not match its digest')
+  return state
 
-  Damaged ones, that is: a run goes on from the newest intact one, and Orbax
-  saves nothing that is older than what it finds.
-  """
-  for path in folder.glob('[0-9]*'):
-    if path.name.isdecimal() and int(path.name) > after:
-      damaged = path.with_suffix('.damaged')
-      shutil.rmtree(damaged, ignore_errors=True)
-      path.rename(damaged)
+
+def _record(path: pathlib.Path) -> dict[str, Any]:
+  """The digest and the bound of a checkpoint, -inf where it has none."""
+  record = _orbax.metadata(path.absolute()).custom_metadata
+  metrics = path / 'metrics' / 'metrics'  # Orbax ranks by this file
+  bound = json.loads(metrics.read_text())[_BOUND] if metrics.exists() else None
+  # Before the bound was recorded, too, it was in that file alone.
+  if record.get(_BOUND, bound) != bound:
+    raise ValueError('its bound is not the one that was saved')
+  return {_DIGEST: record[_DIGEST], _BOUND: -np.inf if bound is None else bound}
+
+
+def _all_damaged(folder: pathlib.Path) -> InputError:
+  return InputError(
+    'a workdir with checkpoints must have an intact one; got '
+    f'{len(_newest_first(folder))} damaged in {folder}'
+  )
 
 
 def _line(error: Exception) -> str:
-  return (str(error) or type(error).__name__).splitlines()[0]
+  return (str(error) or type(error).__name__).splitlines()[0][:300]
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:

@@ -2,15 +2,13 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
 
 import jax
 import numpy as np
 from flax import linen as nn
 
-from gen1shot import compilation, lock, sheets, workdir, zoo
+from gen1shot import checkpoints, compilation, lock, sheets, workdir, zoo
 from gen1shot.bounds import Params
-from gen1shot.checkpoints import Checkpoints, set_aside
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import (
@@ -97,22 +95,10 @@ def load_run(folder: pathlib.Path) -> Trained:
   """
   config, data = workdir.read_run(folder)
   module, state = _build(config, data)
-  state = _restore(folder, Checkpoints.best, state)
+  state = checkpoints.best(folder / 'checkpoints', state)
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
   return Trained(config, data, module, state.averaged, int(state.step))
-
-
-def _restore(
-  folder: pathlib.Path,
-  pick: Callable[[Checkpoints, TrainState], TrainState | None],
-  like: TrainState,
-) -> TrainState | None:
-  """A state of the run in a workdir, None where there is none; only reads."""
-  if not (folder / 'checkpoints').is_dir():
-    return None
-  with Checkpoints(folder / 'checkpoints') as checkpoints:
-    return pick(checkpoints, like)
 
 
 def train_and_evaluate(
@@ -157,7 +143,7 @@ def train_and_evaluate(
 
   workdir.check_run(folder, config, data, resume)
   with lock.hold(folder):
-    state = _restore(folder, Checkpoints.latest, state) or state
+    state = checkpoints.recover(folder / 'checkpoints', state) or state
     done = int(state.step)
     if done > config.steps:
       raise InputError(
@@ -165,9 +151,8 @@ def train_and_evaluate(
         f'got {config.steps}'
       )
     workdir.write_run(folder, config, data, source.vocabulary)
-    set_aside(folder / 'checkpoints', after=done)
     with (
-      Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
+      checkpoints.Checkpoints(folder / 'checkpoints', config.keep) as saved,
       workdir.MetricsLog(folder) as log,
       Notice() as notice,
     ):
@@ -206,10 +191,10 @@ def train_and_evaluate(
             source.vocabulary,
           )
           # Last: whoever goes on from here has all of the above.
-          checkpoints.save(step, state, row['bound'])
+          saved.save(step, state, row['bound'])
         elif stops:
           # Not ranked: what is best must not depend on when a run was stopped.
-          checkpoints.save(step, state)
+          saved.save(step, state)
         if stops:
           raise PreemptedError(
             f'stopped by SIGTERM; step {step} is saved in {folder}, and the '

@@ -18,7 +18,7 @@ from tiny import CONFIG
 from trees import assert_same_bits
 
 from gen1shot import runs, training, workdir
-from gen1shot.checkpoints import Checkpoints, digest
+from gen1shot.checkpoints import digest, recover
 from gen1shot.objectives import objective
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -36,11 +36,6 @@ RUN = dataclasses.replace(
 def metrics_of(folder):
   lines = (folder / 'metrics.jsonl').read_text().splitlines()
   return [json.loads(line) for line in lines]
-
-
-def kept_state(folder, like):
-  with Checkpoints(folder / 'checkpoints', 2) as checkpoints:
-    return checkpoints.latest(like)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
@@ -130,7 +125,7 @@ def whole(interrupted, tmp_path_factory):
 
 def test_a_killed_and_resumed_run_ends_with_the_same_bits(interrupted, whole):
   _, state = whole
-  resumed = kept_state(interrupted, state)
+  resumed = recover(interrupted / 'checkpoints', state)
   assert int(resumed.step) == 300
   assert digest(resumed) == digest(state)
   assert_same_bits(resumed, state)
