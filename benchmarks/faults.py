@@ -219,24 +219,21 @@ def clock(ground: Ground) -> Iterator[Row]:
 
 
 def versions(ground: Ground) -> Iterator[Row]:
-  row = Row('config.json of another version, refused')
-  for change in (
-    {'free_bits': None},
-    {'widht': 8},
-    {'steps': 'many'},
-    {'objective': 'elbow'},
-  ):
-    run = ground.half()
-    path = run.workdir / 'config.json'
-    text = path.read_text()
-    fields = json.loads(text) | change
-    path.write_text(
-      json.dumps({k: v for k, v in fields.items() if v is not None})
-    )
-    _refused(run.start(), next(iter(change)))
-    _refused(run.ask('sample'), next(iter(change)))
+  row = Row('config.json of a newer version, or wrong: refused')
+  run = ground.half()
+  path = run.workdir / 'config.json'
+  text = path.read_text()
+  fields = json.loads(text)
+  for field, value in (('widht', 8), ('steps', 'many'), ('gradient', 'drag')):
+    path.write_text(json.dumps(fields | {field: value}))
+    _refused(run.start(), field)
     path.write_text(text)
-    ground.finish(row, run)
+    row.add(0, True)
+  yield row
+  row = Row('config.json of an older version, without a field')
+  del fields['free_bits']
+  path.write_text(json.dumps(fields))
+  ground.finish(row, run)
   yield row
 
 

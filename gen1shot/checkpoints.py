@@ -1,4 +1,8 @@
-"""Checkpoints: Orbax, with a digest, because Orbax loads flipped bytes."""
+"""Checkpoints: Orbax, with digests, because Orbax loads flipped bytes.
+
+A checkpoint is sealed with the SHA-256 of every file, which is compared before
+Orbax reads any, and holds the SHA-256 of the arrays that were saved.
+"""
 
 import hashlib
 import json
@@ -12,9 +16,11 @@ import numpy as np
 from absl import logging
 from orbax.checkpoint import v1 as ocp
 
+from gen1shot import files
 from gen1shot.errors import InputError
 
 _DIGEST, _BOUND = 'sha256', 'bound'
+_SEAL = 'files.json'
 # Orbax's own annotations contradict each other.
 _orbax: Any = ocp
 _training: Any = ocp.training
@@ -75,8 +81,10 @@ class Checkpoints:
         step,
         state,
         metrics=None if bound is None else {_BOUND: bound},
-        custom_metadata={_DIGEST: digest(state), _BOUND: bound},
+        custom_metadata={_DIGEST: digest(state)},
       )
+      path = self._folder / str(step)
+      files.write_text(path / _SEAL, json.dumps(_digests(path)))
     # Orbax wraps what is wrong with a disk in exceptions of many kinds.
     except Exception as e:
       raise InputError(
@@ -158,14 +166,28 @@ def _load(path: pathlib.Path, like: Any) -> Any:
 
 
 def _record(path: pathlib.Path) -> dict[str, Any]:
-  """The digest and the bound of a checkpoint, -inf where it has none."""
+  """The digest and the bound of a checkpoint, -inf where it has none.
+
+  Without a seal, as of a process that was killed before, files may be damaged.
+  """
+  if (path / _SEAL).exists():
+    sealed, found = json.loads((path / _SEAL).read_text()), _digests(path)
+    for name in sorted(sealed.keys() | found.keys()):
+      if sealed.get(name) != found.get(name):
+        raise ValueError(f'{name} is not as it was saved')
   record = _orbax.metadata(path.absolute()).custom_metadata
   metrics = path / 'metrics' / 'metrics'  # Orbax ranks by this file
   bound = json.loads(metrics.read_text())[_BOUND] if metrics.exists() else None
-  # Before the bound was recorded, too, it was in that file alone.
-  if record.get(_BOUND, bound) != bound:
-    raise ValueError('its bound is not the one that was saved')
   return {_DIGEST: record[_DIGEST], _BOUND: -np.inf if bound is None else bound}
+
+
+def _digests(path: pathlib.Path) -> dict[str, str]:
+  """SHA-256 of every file of a checkpoint."""
+  return {
+    str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
+    for file in path.rglob('*')
+    if file.is_file() and file.name != _SEAL
+  }
 
 
 def _all_damaged(folder: pathlib.Path) -> InputError:

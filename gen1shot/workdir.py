@@ -1,5 +1,6 @@
 """What a run leaves behind: its configuration, and its rows of metrics."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,11 +11,12 @@ from gen1shot import lock
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
-from gen1shot.files import write_text
+from gen1shot.files import read_text, write_text
 
 # Fields that may change when a run goes on: it trains longer, from files that
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
+_MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
 # What is there when the start of a run was killed.
 _BEFORE_CONFIG = (lock.NAME, 'vocabulary.json', 'data.json')
 
@@ -26,6 +28,24 @@ class Data:
   fingerprint: str  # of the parts
   kind: str  # images, vectors or words
   object_shape: tuple[int, ...]
+
+  def to_json(self) -> str:
+    return json.dumps(dataclasses.asdict(self)) + '\n'
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Data':
+    """Raises InputError when the text is not what `to_json` wrote."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+      saved = json.loads(text)
+      data = cls(
+        saved['fingerprint'], saved['kind'], tuple(saved['object_shape'])
+      )
+      if all(type(n) is int and 0 < n < 2**31 for n in data.object_shape):
+        return data
+    raise InputError(
+      'data.json must hold the fingerprint, the kind and the object_shape of '
+      f'data; got {text[:40]!r}'
+    )
 
 
 def check_run(
@@ -69,7 +89,7 @@ def write_run(
   if vocabulary is not None:
     write_text(folder / 'vocabulary.json', vocabulary.to_json() + '\n')
   # The configuration last: a folder that has it has both.
-  write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)) + '\n')
+  write_text(folder / 'data.json', data.to_json())
   write_text(folder / 'config.json', config.to_json())
 
 
@@ -79,16 +99,14 @@ def read_run(folder: pathlib.Path) -> tuple[Config, Data]:
   Raises:
     InputError: there is no run in the folder.
   """
-  try:
-    config = Config.from_json((folder / 'config.json').read_text('utf-8'))
-    data = json.loads((folder / 'data.json').read_text('utf-8'))
-    return config, Data(
-      data['fingerprint'], data['kind'], tuple(data['object_shape'])
-    )
-  except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
-    raise InputError(
-      f'workdir must hold a run (config.json and data.json); got {folder}: {e}'
-    ) from e
+  for name in ('config.json', 'data.json'):
+    if not (folder / name).is_file():
+      raise InputError(
+        'workdir must hold a run (config.json and data.json); got '
+        f'{folder} without {name}'
+      )
+  config = Config.from_json(read_text(folder / 'config.json', _MOST_BYTES))
+  return config, Data.from_json(read_text(folder / 'data.json', _MOST_BYTES))
 
 
 def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
@@ -97,12 +115,9 @@ def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
   Raises:
     InputError: there is none, or it is damaged.
   """
-  try:
-    return Vocabulary.from_json((folder / 'vocabulary.json').read_text('utf-8'))
-  except OSError as e:
-    raise InputError(
-      f'workdir must hold the vocabulary.json of a run on words: {e}'
-    ) from e
+  return Vocabulary.from_json(
+    read_text(folder / 'vocabulary.json', _MOST_BYTES)
+  )
 
 
 def _check_same(folder: pathlib.Path, config: Config, data: Data) -> None:
