@@ -171,15 +171,17 @@ def unfinished(ground: Ground) -> Iterator[Row]:
 
 def disk(ground: Ground) -> Iterator[Row]:
   row = Row('disk full')
-  for size in ('500k', '700k', '900k'):
-    with _mounted(ground.folder(), f'size={size}') as folder:
+  for left in (0, 30_000, 200_000, 400_000):
+    with _mounted(ground.folder(), 'size=20m') as folder:
       run = ground.half(folder)
+      filler = folder / 'filler'
+      filler.write_bytes(bytes(shutil.disk_usage(folder).free - left))
       _refused(run.start(), 'No space left')
-      _remount(folder, 'size=100m')
+      filler.unlink()
       ground.finish(row, run)
   yield row
   row = Row('workdir read-only')
-  with _mounted(ground.folder(), 'size=100m') as folder:
+  with _mounted(ground.folder(), 'size=20m') as folder:
     run = ground.half(folder)
     _remount(folder, 'ro')
     _refused(run.start(), 'Read-only file system')

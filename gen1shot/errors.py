@@ -50,8 +50,8 @@ def check_like(what: str, got: object, default: object) -> None:
     raise InputError(f'{what} must be below 2**31; got {got}')
 
 
-def check_positive(owner: object, *names: str) -> None:
-  """Raises InputError unless these attributes are 1 or more."""
+def check_positive(owner: object, *names: str, least: int = 1) -> None:
+  """Raises InputError unless these attributes are 1 or more, or `least`."""
   for name in names:
-    if getattr(owner, name) < 1:
-      raise InputError(f'{name} must be >= 1; got {getattr(owner, name)}')
+    if getattr(owner, name) < least:
+      raise InputError(f'{name} must be >= {least}; got {getattr(owner, name)}')

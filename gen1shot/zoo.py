@@ -181,6 +181,10 @@ def build(
     InputError: no such model, preset or field.
   """
   known = module_fields(name, preset)
+  if not observation_shape or min(observation_shape) < 1:
+    raise InputError(
+      f'observation_shape must be sizes >= 1; got {observation_shape}'
+    )
   for field, value in fields.items():
     check_choice(f'field of {name}', field, known)
     check_like(field, value, known[field])
