@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from logging import LogRecord
 from typing import NoReturn
 
+import jax
 from absl import app, flags, logging
 
 from gen1shot import allocation, preemption
 from gen1shot.errors import InputError, NonFiniteError
+
+_MEMORY = 'RESOURCE_EXHAUSTED'  # how XLA begins to say that there is no more
 
 
 def run(
@@ -44,6 +47,10 @@ def run(
       main()
     except InputError as e:
       _fail(e, status=2)
+    except jax.errors.JaxRuntimeError as e:
+      if not str(e).startswith(_MEMORY):
+        raise
+      _fail(InputError(f'sizes must fit into memory; got {e}'), status=2)
     except NonFiniteError as e:
       _fail(e, status=1)
     except preemption.PreemptedError as e:

@@ -69,7 +69,9 @@ def check_run(
       raise InputError(
         f'--noresume needs a workdir without a run; {folder} holds one'
       )
-    _check_same(folder, config, data)
+    # Before the first checkpoint there is nothing to go on with.
+    if any((folder / 'checkpoints').glob('[0-9]*')):
+      _check_same(folder, config, data)
   elif folder.exists() and any(
     path.name not in _BEFORE_CONFIG for path in folder.iterdir()
   ):
