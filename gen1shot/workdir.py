@@ -18,7 +18,7 @@ from gen1shot.files import read_text, write_text
 _MAY_CHANGE = ('steps', 'data_dir')
 _MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
 # What is there when the start of a run was killed.
-_BEFORE_CONFIG = (lock.NAME, 'vocabulary.json', 'data.json')
+_STARTING = (lock.NAME, 'vocabulary.json', 'data.json', 'config.json')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ def check_run(
     if any((folder / 'checkpoints').glob('[0-9]*')):
       _check_same(folder, config, data)
   elif folder.exists() and any(
-    path.name not in _BEFORE_CONFIG for path in folder.iterdir()
+    path.name.removesuffix('.tmp') not in _STARTING for path in folder.iterdir()
   ):
     raise InputError(
       'workdir must be new, empty, or hold a run with its config.json; '

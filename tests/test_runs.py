@@ -26,6 +26,8 @@ RUN = dataclasses.replace(
   eval_episodes=2,
 )
 
+DATA = workdir.Data('', 'images', (8, 8, 1))
+
 
 def metrics_of(folder):
   lines = (folder / 'metrics.jsonl').read_text().splitlines()
@@ -63,13 +65,22 @@ def test_a_run_can_be_trained_longer(tmp_path):
 
 def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
   """With other fields: there is nothing to go on with."""
-  workdir.write_run(tmp_path, RUN, workdir.Data('', 'images', (8, 8, 1)))
+  workdir.write_run(tmp_path, RUN, DATA)
   (tmp_path / 'checkpoints').mkdir()
   (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "part": "tr')
   config = dataclasses.replace(RUN, steps=2)
   runs.train_and_evaluate(config, tmp_path)
   assert workdir.read_run(tmp_path)[0] == config
   assert [row['step'] for row in metrics_of(tmp_path)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize('name', ['lock', 'data.json', 'config.json.tmp'])
+def test_a_start_that_was_killed_can_be_made_again(tmp_path, name):
+  (tmp_path / name).touch()
+  workdir.check_run(tmp_path, RUN, DATA, resume=True)
+  (tmp_path / 'notes.txt').touch()
+  with pytest.raises(InputError, match='must be new, empty'):
+    workdir.check_run(tmp_path, RUN, DATA, resume=True)
 
 
 def test_a_disk_that_is_full_is_named(tmp_path):
@@ -97,7 +108,7 @@ def test_a_workdir_has_one_training_at_a_time(tmp_path):
 def test_a_workdir_that_cannot_be_made_is_named(tmp_path):
   (tmp_path / 'file').touch()
   with (
-    pytest.raises(InputError, match='folder that can be written; got .*run'),
+    pytest.raises(InputError, match='folder that can be written; got'),
     lock.hold(tmp_path / 'file' / 'run'),
   ):
     pass
