@@ -17,7 +17,7 @@ from gen1shot.files import read_text, write_text
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
 _MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
-# What is there when the start of a run was killed.
+# What there may be when the start of a run was killed, also with .tmp.
 _STARTING = (lock.NAME, 'vocabulary.json', 'data.json', 'config.json')
 
 

@@ -231,11 +231,6 @@ MISTAKES = {
     ['--workdir=unheard'],
     ['data.json must hold', '[1]'],
   ),
-  'sample from damaged checkpoints': (
-    'sample',
-    ['--workdir=damaged'],
-    ['must have an intact one', 'damaged in damaged/checkpoints'],
-  ),
   'evaluate on data of other classes': (
     'evaluate',
     ['--workdir=run', '--data_dir=data/good'],
@@ -355,11 +350,6 @@ def write_config(folder, **fields):
   path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def damage_all(folder):
-  for path in folder.glob('checkpoints/*/state/_METADATA'):
-    path.write_text('')
-
-
 # Folder -> what is done to a copy of the trained run.
 SPOILT = {
   'unsaved': lambda folder: shutil.rmtree(folder / 'checkpoints'),
@@ -367,7 +357,6 @@ SPOILT = {
   'half': lambda folder: os.truncate(folder / 'config.json', 100),
   'bytes': lambda folder: (folder / 'config.json').write_bytes(b'\xff\xfe'),
   'unheard': lambda folder: (folder / 'data.json').write_text('[1]'),
-  'damaged': damage_all,
 }
 
 
@@ -401,6 +390,10 @@ def write_data(folder):
     folder / 'npz' / 'bomb' / 'train_small.npz',
     {'images_background/A/character01': hostile.promise((2**40, 784))},
   )
+
+
+# Only its first step can tell.
+BEGUN = {'more than the memory'}
 
 
 def content(folder):
@@ -465,12 +458,12 @@ def test_a_mistake_is_one_line_and_status_2(replies, name):
   assert stderr.startswith('error: ')
   assert stderr.count('\n') == 1
   assert stderr.endswith('\n')
-  assert stdout == ''
+  assert stdout == '' or name in BEGUN
   for text in MISTAKES[name][2]:
     assert text in stderr
 
 
-@pytest.mark.parametrize('name', MISTAKES)
+@pytest.mark.parametrize('name', sorted(MISTAKES.keys() - BEGUN))
 def test_a_mistake_leaves_nothing_behind(replies, name):
   _, _, _, before, after = replies[name]
   assert sorted(after) == sorted(before)
