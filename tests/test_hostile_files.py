@@ -133,6 +133,7 @@ def png(width, height, *more):
   return b'\x89PNG\r\n\x1a\n' + b''.join(chunks)
 
 
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
 @pytest.mark.parametrize('side', [10_000, 60_000])
 def test_a_picture_larger_than_the_memory_is_refused(tmp_path, side):
   path = tmp_path / 'a.png'

@@ -71,9 +71,11 @@ def _paper(light: np.ndarray) -> np.bool:
 def _read_light(path: pathlib.Path) -> np.ndarray:
   """Reads an image as bool [H, W, 1], True where it is light."""
   try:
-    with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
+    with warnings.catch_warnings():
       # Pillow knows what is too large by the header, and would only warn.
       warnings.simplefilter('error', Image.DecompressionBombWarning)
+      image = Image.open(path, formats=FORMATS)
+    with image:
       if image.mode.startswith(('I', 'F')):
         raise InputError(
           f'images must have 8 bits a channel; {path} has mode {image.mode}'
