@@ -95,9 +95,8 @@ def sigkill(ground: Ground) -> Iterator[Row]:
   left = FLAGS.kills
   while left:
     run = ground.new()
-    stops = victim.stop_often(
-      run, signal.SIGKILL, min(left, _A_RUN), ground.rng, _EARLY
-    )
+    signals = [signal.SIGKILL] * min(left, _A_RUN)
+    stops = victim.stop_often(run, signals, ground.rng, _EARLY)
     left -= len(stops)
     same = ground.same(run)
     for stop in stops:
@@ -109,7 +108,7 @@ def sigkill(ground: Ground) -> Iterator[Row]:
 def sigterm(ground: Ground) -> Iterator[Row]:
   row = Row('SIGTERM, exit status 143')
   run = ground.new()
-  stops = victim.stop_often(run, signal.SIGTERM, 5, ground.rng)
+  stops = victim.stop_often(run, [signal.SIGTERM] * 5, ground.rng)
   same = ground.same(run)
   for stop in stops:
     _check(stop.status == 143, str(stop))

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -139,12 +140,11 @@ class Victim:
 
 def stop_often(
   victim: Victim,
-  number: signal.Signals,
-  times: int,
+  signals: Iterable[signal.Signals],
   rng: random.Random,
   early: float = 0.0,
 ) -> list[Stop]:
-  """Sends a signal at up to so many random moments of a run, and finishes it.
+  """Sends signals at random moments of a run until it ends, and finishes it.
 
   Every process goes on from where the one before was stopped. A share of them,
   `early`, is stopped before its first step.
@@ -158,7 +158,7 @@ def stop_often(
       stop.lost = max(done - resumed, 0)
     pending.clear()
 
-  while len(stops) < times:
+  for number in signals:
     process = victim.start()
     starting = rng.random() < early
     if starting:
