@@ -128,16 +128,20 @@ def best(folder: pathlib.Path, like: Any) -> Any | None:
     (_attempt(lambda p=path: _record(p), path), path) for path in paths
   ]
   known = [(record[_BOUND], path) for record, path in records if record]
+  failed = len(known) < len(paths)
   # The sort is stable: of equals the newest first.
   for _, path in sorted(known, key=lambda pair: -pair[0]):
+    if failed and paths != _newest_first(folder):
+      break
     state = _attempt(lambda path=path: _load(path, like), path)
     if state is not None:
       return state
-    if not path.exists():
-      return best(folder, like)  # it was replaced meanwhile
-  if paths and all(path.exists() for path in paths):
+    failed = True
+  if paths != _newest_first(folder):
+    return best(folder, like)  # what failed was being replaced
+  if paths:
     raise _all_damaged(folder)
-  return best(folder, like) if paths else None
+  return None
 
 
 def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
