@@ -4,6 +4,7 @@ A checkpoint is sealed with the SHA-256 of every file, which is compared before
 Orbax reads any, and holds the SHA-256 of the arrays that were saved.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -62,8 +63,10 @@ class Checkpoints:
   def __enter__(self) -> 'Checkpoints':
     return self
 
-  def __exit__(self, *_: object) -> None:
-    self._checkpointer.close()
+  def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    # Orbax raises once more what has failed before; that is on its way already.
+    with contextlib.suppress(*(() if kind is None else (Exception,))):
+      self._checkpointer.close()
 
   def save(self, step: int, state: Any, bound: float | None = None) -> None:
     """Saves, and returns when it is done: a kill costs one interval at most.

@@ -1,5 +1,6 @@
 """How every binary starts and ends."""
 
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
@@ -66,5 +67,7 @@ def _is_ours(record: LogRecord) -> bool:
 
 
 def _fail(error: Exception, status: int) -> NoReturn:
-  print(f'error: {" ".join(str(error).split())}', file=sys.stderr)
-  sys.exit(status)
+  sys.stdout.flush()
+  print(f'error: {" ".join(str(error).split())}', file=sys.stderr, flush=True)
+  # At once: threads that could not write to a full disk would say so again.
+  os._exit(status)

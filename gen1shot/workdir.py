@@ -158,7 +158,9 @@ class MetricsLog:
 
   def __exit__(self, *_: object) -> None:
     if self._events is not None:
-      self._events.close()
+      # A disk that is full has been told of where it mattered.
+      with contextlib.suppress(OSError):
+        self._events.close()
 
   def forget_after(self, step: int) -> None:
     """Drops the rows of later steps, which are about to be done again."""

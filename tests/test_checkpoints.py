@@ -192,13 +192,26 @@ def test_what_is_replaced_while_it_is_read_gives_way(
   assert caplog.text == ''
 
 
+def fail(*args, **kwargs):
+  raise ValueError('RESOURCE_EXHAUSTED: No space left\non device')
+
+
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
-  with Checkpoints(tmp_path, 2) as checkpoints:
+  """Orbax says it again when it is closed."""
+  with (
+    pytest.raises(InputError, match='step 2 could not') as caught,
+    Checkpoints(tmp_path, 2) as checkpoints,
+  ):
     checkpoints.save(1, STATE)
+    monkeypatch.setattr(checkpoints._checkpointer, 'save', fail)
+    monkeypatch.setattr(checkpoints._checkpointer, 'close', fail)
+    checkpoints.save(2, STATE)
+  assert str(caught.value).endswith('No space left')
 
-    def full(*args, **kwargs):
-      raise ValueError('RESOURCE_EXHAUSTED: No space left\non device')
 
-    monkeypatch.setattr(checkpoints._checkpointer, 'save', full)
-    with pytest.raises(InputError, match='step 2 could not'):
-      checkpoints.save(2, STATE)
+def test_closing_does_not_hide_an_error(tmp_path, monkeypatch):
+  with (
+    pytest.raises(ValueError, match='No space left'),
+    Checkpoints(tmp_path, 2) as checkpoints,
+  ):
+    monkeypatch.setattr(checkpoints._checkpointer, 'close', fail)
