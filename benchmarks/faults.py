@@ -170,7 +170,7 @@ def unfinished(ground: Ground) -> Iterator[Row]:
 
 def disk(ground: Ground) -> Iterator[Row]:
   row = Row('disk full')
-  for left in (0, 30_000, 200_000, 400_000):
+  for left in (0, 20_000, 60_000, 90_000):  # bytes
     with _mounted(ground.folder(), 'size=20m') as folder:
       run = ground.half(folder)
       filler = folder / 'filler'

@@ -198,13 +198,13 @@ def fail(*args, **kwargs):
 
 def test_a_disk_that_is_full_is_one_line(tmp_path, monkeypatch):
   """Orbax says it again when it is closed."""
+  checkpoints = Checkpoints(tmp_path, 2)
+  monkeypatch.setattr(checkpoints._checkpointer, 'save', fail)
+  monkeypatch.setattr(checkpoints._checkpointer, 'close', fail)
   with (
     pytest.raises(InputError, match='step 2 could not') as caught,
-    Checkpoints(tmp_path, 2) as checkpoints,
+    checkpoints,
   ):
-    checkpoints.save(1, STATE)
-    monkeypatch.setattr(checkpoints._checkpointer, 'save', fail)
-    monkeypatch.setattr(checkpoints._checkpointer, 'close', fail)
     checkpoints.save(2, STATE)
   assert str(caught.value).endswith('No space left')
 
