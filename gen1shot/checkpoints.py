@@ -205,7 +205,7 @@ def _all_damaged(folder: pathlib.Path) -> InputError:
 
 
 def _line(error: Exception) -> str:
-  return (str(error) or type(error).__name__).splitlines()[0][:300]
+  return (str(error) or type(error).__name__).splitlines()[0][:1000]
 
 
 def _abstract(leaf: jax.Array) -> jax.ShapeDtypeStruct:
