@@ -26,6 +26,7 @@ from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 
 TABLE = 'table'
+_MOST = 10**6  # samples, episodes or tasks: more fill the memory, or never end
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list('workdir', None, 'of the training, or of several')
@@ -36,23 +37,44 @@ flags.DEFINE_list(
 )
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
-flags.DEFINE_integer('seed', 0, 'of the episodes and the noise', lower_bound=0)
+flags.DEFINE_integer(
+  'seed',
+  0,
+  'of the episodes and the noise',
+  lower_bound=0,
+  upper_bound=2**31 - 1,
+)
 flags.DEFINE_integer(
   'num_samples',
   None,
   f'K; default {reports.LIKELIHOOD_SAMPLES} of a likelihood, '
   f'{reports.PERPLEXITY_SAMPLES} of a perplexity',
   lower_bound=1,
+  upper_bound=_MOST,
 )
-flags.DEFINE_integer('episodes', 100, 'likelihood: episodes', lower_bound=2)
+flags.DEFINE_integer(
+  'episodes',
+  100,
+  'likelihood: episodes',
+  lower_bound=2,
+  upper_bound=_MOST,
+)
 flags.DEFINE_integer('length', None, 'T; default as trained', lower_bound=1)
 flags.DEFINE_integer('max_classes', 1, 'likelihood: C', lower_bound=1)
 flags.DEFINE_bool('replacement', False, 'likelihood: with replacement')
 flags.DEFINE_integer(
-  'classification_tasks', 100, 'classification: tasks', lower_bound=2
+  'classification_tasks',
+  100,
+  'classification: tasks',
+  lower_bound=2,
+  upper_bound=_MOST,
 )
 flags.DEFINE_integer(
-  'classification_samples', 20, 'classification: K', lower_bound=1
+  'classification_samples',
+  20,
+  'classification: K',
+  lower_bound=1,
+  upper_bound=_MOST,
 )
 flags.mark_flag_as_required('workdir')
 

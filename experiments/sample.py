@@ -30,17 +30,25 @@ from gen1shot.errors import InputError
 from gen1shot.evaluation.generation import make_sampler
 from gen1shot.nn.canvas import Stroke
 
+_MOST = 10_000  # rows or columns: more make no picture
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_list('support', None, 'image files of one concept')
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'else, of where')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
-flags.DEFINE_integer('rows', 8, 'concepts of that part', lower_bound=1)
+flags.DEFINE_integer(
+  'rows', 8, 'concepts of that part', lower_bound=1, upper_bound=_MOST
+)
 flags.DEFINE_integer('shots', 5, 'images of each; 0: none', lower_bound=0)
 flags.DEFINE_bool('growing', False, 'a row for each number of examples')
 flags.DEFINE_integer('classes', 1, 'growing: of the episode', lower_bound=1)
-flags.DEFINE_integer('num_samples', 20, 'new ones of each', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'of concepts and samples', lower_bound=0)
+flags.DEFINE_integer(
+  'num_samples', 20, 'new ones of each', lower_bound=1, upper_bound=_MOST
+)
+flags.DEFINE_integer(
+  'seed', 0, 'of concepts and samples', lower_bound=0, upper_bound=2**31 - 1
+)
 flags.DEFINE_string('out', None, 'the sheet; default sheet.png, or .txt')
 flags.DEFINE_string('film', None, 'a GIF of the first row, step by step')
 flags.mark_flag_as_required('workdir')

@@ -4,8 +4,10 @@ import dataclasses
 import json
 from typing import Any
 
+from absl import logging
+
 from gen1shot.data.episodes import EpisodeSpec
-from gen1shot.errors import InputError, check_choice
+from gen1shot.errors import InputError, check_choice, check_like
 
 OBJECTIVES = ('elbo', 'iwae')
 GRADIENTS = ('dreg', 'plain')
@@ -79,6 +81,13 @@ class Config:
   keep: int = _option(2, 'latest checkpoints kept, beside the best')
 
   def __post_init__(self) -> None:
+    for field in dataclasses.fields(self):
+      if field.name == 'data_dir':
+        check_like('data_dir', self.data_dir or '', '')
+      elif field.name != 'fields':
+        check_like(field.name, getattr(self, field.name), field.default)
+    if type(self.fields) is not dict:
+      raise InputError(f'fields must be name -> value; got {self.fields!r}')
     check_choice('objective', self.objective, OBJECTIVES)
     check_choice('gradient', self.gradient, GRADIENTS)
     check_choice('precision', self.precision, PRECISIONS)
@@ -151,10 +160,31 @@ class Config:
 
   @classmethod
   def from_json(cls, text: str) -> 'Config':
-    """Raises InputError when the text is no configuration of this version."""
+    """Reads what `to_json` wrote, now or in an older version.
+
+    A field that is missing is newer than the file: its default is what was done
+    before there was the field, and a warning says so.
+
+    Raises:
+      InputError: it is no configuration, or has a field unknown to this
+        version.
+    """
     try:
-      return cls(**json.loads(text))
-    except (json.JSONDecodeError, TypeError) as e:
+      values = json.loads(text)
+    except (ValueError, RecursionError) as e:
+      raise InputError(f'config.json must be JSON; got: {e}') from e
+    if type(values) is not dict:
+      raise InputError(f'config.json must be fields; got {text[:40]!r}')
+    known = {field.name for field in dataclasses.fields(cls)}
+    if unknown := values.keys() - known:
       raise InputError(
-        f'config.json must hold the fields of a configuration; got: {e}'
-      ) from e
+        'config.json must hold fields of this version of gen1shot; got '
+        f'{", ".join(sorted(unknown))}, which it does not have'
+      )
+    config = cls(**values)
+    if missing := sorted(known - values.keys()):
+      logging.warning(
+        'config.json is of an older version: taken as %s',
+        ', '.join(f'{name}={getattr(config, name)}' for name in missing),
+      )
+    return config

@@ -1,7 +1,15 @@
 """What stops a run: a user's mistake, or a loss that is not finite."""
 
 import difflib
+import math
 from collections.abc import Iterable
+
+_KINDS = {
+  bool: 'true or false',
+  int: 'a whole number',
+  float: 'a number',
+  str: 'a text',
+}
 
 
 class InputError(ValueError):
@@ -27,8 +35,23 @@ def check_choice(what: str, got: str, choices: Iterable[str]) -> None:
   )
 
 
-def check_positive(owner: object, *names: str) -> None:
-  """Raises InputError unless these attributes are 1 or more."""
+def check_like(what: str, got: object, default: object) -> None:
+  """Raises InputError unless a value is of the type of another.
+
+  A whole number may stand for a fraction. Numbers must fit a device, which
+  counts in 32 bits.
+  """
+  kind = type(default)
+  if type(got) is not kind and (kind, type(got)) != (float, int):
+    raise InputError(f'{what} must be {_KINDS[kind]}; got {got!r}')
+  if isinstance(got, float) and not math.isfinite(got):
+    raise InputError(f'{what} must be finite; got {got}')
+  if isinstance(got, int) and abs(got) >= 2**31:
+    raise InputError(f'{what} must be below 2**31; got {got}')
+
+
+def check_positive(owner: object, *names: str, least: int = 1) -> None:
+  """Raises InputError unless these attributes are 1 or more, or `least`."""
   for name in names:
-    if getattr(owner, name) < 1:
-      raise InputError(f'{name} must be >= 1; got {getattr(owner, name)}')
+    if getattr(owner, name) < least:
+      raise InputError(f'{name} must be >= {least}; got {getattr(owner, name)}')

@@ -32,6 +32,22 @@ def write(
     raise InputError(f'{path} must be a file that can be written: {e}') from e
 
 
+def read_text(path: pathlib.Path, most: int) -> str:
+  """A text in UTF-8 of at most so many bytes.
+
+  Raises:
+    InputError: it has more, is no text, or cannot be read.
+  """
+  try:
+    with path.open('rb') as file:
+      content = file.read(most + 1)
+    if len(content) > most:
+      raise InputError(f'{path} must have at most {most:,} bytes; got more')
+    return content.decode('utf-8')
+  except (OSError, UnicodeDecodeError) as e:
+    raise InputError(f'{path} must be a text that can be read: {e}') from e
+
+
 def write_text(path: pathlib.Path, text: str) -> None:
   """The same, of a text, in UTF-8 wherever we are."""
   write(path, lambda file: file.write_text(text, encoding='utf-8'))

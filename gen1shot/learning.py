@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -31,6 +31,7 @@ class Moment:
     dict[str, float] | None
   )  # means since the last; None after a first step
   valid: dict[str, float] | None  # of a validation, if there was one
+  stops: bool = False  # it is the last moment, before the last step
 
 
 def learn(
@@ -40,8 +41,9 @@ def learn(
   source: Source,
   train_key: jax.Array,
   valid_key: jax.Array,
+  stops_at: Callable[[int], bool],
 ) -> Iterator[Moment]:
-  """Trains from a state to `config.steps`.
+  """Trains from a state to `config.steps`, or until `stops_at(step)`.
 
   Yields:
     The first moment, and those of `config.log_every`, `config.eval_every` and
@@ -76,14 +78,17 @@ def learn(
       jax.block_until_ready(metrics)
       yield Moment(done + times, parallel.local(state), None, None)
     done += times
-    saves = done % config.eval_every == 0 or done == config.steps
-    if saves or done % config.log_every == 0:
+    validates = done % config.eval_every == 0 or done == config.steps
+    stops = stops_at(done)
+    if validates or stops or done % config.log_every == 0:
       row, valid_row = _finite_mean(pending, done), None
       pending = []
-      if saves:
+      if validates:
         metrics = validate(state.averaged, valid, valid_key)
         valid_row = _finite_mean([metrics], done)
-      yield Moment(done, parallel.local(state), row, valid_row)
+      yield Moment(done, parallel.local(state), row, valid_row, stops)
+      if stops:
+        return
 
 
 def _to_next_record(config: Config, done: int) -> int:

@@ -67,9 +67,24 @@ def is_first() -> bool:
   return jax.process_index() == 0
 
 
+def several_hosts() -> bool:
+  """Whether this process is one of several."""
+  return jax.process_count() > 1
+
+
+def all_stop_at(step: int, alone: bool) -> bool:
+  """Whether SIGTERM asks to stop after a step; `alone` is what one host heard.
+
+  Of several hosts one may have heard it: all agree on a step to come.
+  """
+  if not several_hosts():
+    return alone
+  return multihost_utils.reached_preemption_sync_point(step)
+
+
 def meet(name: str) -> None:
   """Waits until all processes are here; each place has a name of its own."""
-  if jax.process_count() > 1:
+  if several_hosts():
     multihost_utils.sync_global_devices(name)
 
 
@@ -127,7 +142,7 @@ def spread(
       donate_argnums=donate_argnums,
     )
 
-  if jax.process_count() == 1:
+  if not several_hosts():
     return jit(
       lambda *args: mapped(len(args))(mine, *args),
       donate_argnums=donate_argnums,
@@ -225,7 +240,7 @@ def local(tree: Any) -> Any:
 
 def of_all_hosts(tree: Any) -> Any:
   """A tree that every process holds, as the one copy that they share."""
-  if jax.process_count() == 1:
+  if not several_hosts():
     return tree
   everywhere = _replicated(jax.devices())
   return jax.tree.map(

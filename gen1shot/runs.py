@@ -2,14 +2,20 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
 
 import jax
 from flax import linen as nn
 
-from gen1shot import compilation, parallel, sheets, workdir, zoo
+from gen1shot import (
+  checkpoints,
+  compilation,
+  lock,
+  parallel,
+  sheets,
+  workdir,
+  zoo,
+)
 from gen1shot.bounds import Params
-from gen1shot.checkpoints import Checkpoints
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import (
@@ -22,6 +28,7 @@ from gen1shot.data.episodes import (
 from gen1shot.errors import InputError
 from gen1shot.evaluation import generation
 from gen1shot.learning import learn
+from gen1shot.preemption import Notice, PreemptedError
 from gen1shot.progress import Progress, device_name, say
 from gen1shot.training import TrainState, init_state
 
@@ -90,22 +97,10 @@ def load_run(folder: pathlib.Path) -> Trained:
   """
   config, data = workdir.read_run(folder)
   module, state = _build(config, data)
-  state = _restore(folder, Checkpoints.best, state)
+  state = checkpoints.best(folder / 'checkpoints', state)
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
   return Trained(config, data, module, state.averaged, int(state.step))
-
-
-def _restore(
-  folder: pathlib.Path,
-  pick: Callable[[Checkpoints, TrainState], TrainState | None],
-  like: TrainState,
-) -> TrainState | None:
-  """A state of the run in a workdir, None where there is none; only reads."""
-  if not (folder / 'checkpoints').is_dir():
-    return None
-  with Checkpoints(folder / 'checkpoints') as checkpoints:
-    return pick(checkpoints, like)
 
 
 def train_and_evaluate(
@@ -121,8 +116,10 @@ def train_and_evaluate(
     The final state; an interrupted and resumed run ends with the same bits.
 
   Raises:
-    InputError: input that breaks a rule.
+    InputError: input that breaks a rule, or a workdir that cannot be written
+      or that another process trains in.
     NonFiniteError: the loss is not finite; the message names the step.
+    PreemptedError: SIGTERM came; the step reached is saved.
   """
   source = load_source(config)
   fields = zoo.module_fields(config.model, config.preset) | config.fields
@@ -143,46 +140,65 @@ def train_and_evaluate(
   shown = _shown(config, source.valid, keys['sheet'])
 
   workdir.check_run(folder, config, data, resume)
-  state = _restore(folder, Checkpoints.latest, state) or state
-  done = int(state.step)
-  if done > config.steps:
-    raise InputError(
-      f'steps must be >= {done}, which the checkpoint in {folder} has done; '
-      f'got {config.steps}'
-    )
-  learning = learn(module, config, state, source, keys['train'], keys['valid'])
-  parallel.meet('checked')
-  workdir.write_run(folder, config, data, source.vocabulary)
-  with (
-    Checkpoints(folder / 'checkpoints', config.keep) as checkpoints,
-    workdir.MetricsLog(folder) as log,
-  ):
-    log.forget_after(done)
-    _introduce(config, state)
-    progress = Progress(done, config.steps)
-    for moment in learning:
-      step, state = moment.step, moment.state
-      if moment.train is None:
-        progress.report_first(step)
-        continue
-      log.write(step, 'train', moment.train)
-      progress.report(step, moment.train['bound'])
-      if moment.valid is None:
-        continue
-      log.write(step, 'valid', moment.valid)
-      bound = moment.valid['bound']
-      say(f'step {step}  validation bound {bound:.2f} nats/object')
-      checkpoints.save(step, state, bound)
-      drawn = sampler(state.averaged, shown.objects, keys['sheet'], shown.mask)
-      given, drawn = jax.device_get((shown, drawn))
-      sheets.save(
-        sheet_path(folder, step, data.kind),
-        data.kind,
-        given.objects,
-        drawn,
-        given.mask,
-        source.vocabulary,
+  parallel.meet('checked')  # before the first of several hosts writes
+  with lock.hold(folder):
+    state = checkpoints.recover(folder / 'checkpoints', state) or state
+    done = int(state.step)
+    if done > config.steps:
+      raise InputError(
+        f'steps must be >= {done}, which the checkpoint in {folder} has done; '
+        f'got {config.steps}'
       )
+    workdir.write_run(folder, config, data, source.vocabulary)
+    with (
+      checkpoints.Checkpoints(folder / 'checkpoints', config.keep) as saved,
+      workdir.MetricsLog(folder) as log,
+      Notice() as notice,
+    ):
+      log.forget_after(done)
+      _introduce(config, state)
+      progress = Progress(done, config.steps)
+      for moment in learn(
+        module,
+        config,
+        state,
+        source,
+        keys['train'],
+        keys['valid'],
+        notice.given_at,
+      ):
+        step, state = moment.step, moment.state
+        if moment.train is None:
+          progress.report_first(step)
+          continue
+        log.write(step, 'train', moment.train)
+        progress.report(step, moment.train['bound'])
+        if moment.valid is not None:
+          log.write(step, 'valid', moment.valid)
+          bound = moment.valid['bound']
+          say(f'step {step}  validation bound {bound:.2f} nats/object')
+          drawn = sampler(
+            state.averaged, shown.objects, keys['sheet'], shown.mask
+          )
+          given, drawn = jax.device_get((shown, drawn))
+          sheets.save(
+            sheet_path(folder, step, data.kind),
+            data.kind,
+            given.objects,
+            drawn,
+            given.mask,
+            source.vocabulary,
+          )
+          # Last: whoever goes on from here has all of the above.
+          saved.save(step, state, bound)
+        elif moment.stops:
+          # Not ranked: what is best must not depend on when a run was stopped.
+          saved.save(step, state)
+        if moment.stops:
+          raise PreemptedError(
+            f'stopped by SIGTERM; step {step} is saved in {folder}, and the '
+            'same command goes on from there'
+          )
   say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
   return state
 

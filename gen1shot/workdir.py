@@ -1,22 +1,24 @@
 """What a run leaves behind: its configuration, and its rows of metrics."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
 from typing import Any
 
-from gen1shot import parallel
+from gen1shot import lock, parallel
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
-from gen1shot.files import write_text
+from gen1shot.files import read_text, write_text
 
 # Fields that may change when a run goes on: it trains longer, from files that
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
-# What is there when the start of a run was killed.
-_BEFORE_CONFIG = ('vocabulary.json', 'data.json')
+_MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
+# What there may be when the start of a run was killed, also with .tmp.
+_STARTING = (lock.NAME, 'vocabulary.json', 'data.json', 'config.json')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,24 @@ class Data:
   fingerprint: str  # of the parts
   kind: str  # images, vectors or words
   object_shape: tuple[int, ...]
+
+  def to_json(self) -> str:
+    return json.dumps(dataclasses.asdict(self)) + '\n'
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Data':
+    """Raises InputError when the text is not what `to_json` wrote."""
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+      saved = json.loads(text)
+      data = cls(
+        saved['fingerprint'], saved['kind'], tuple(saved['object_shape'])
+      )
+      if all(type(n) is int and 0 < n < 2**31 for n in data.object_shape):
+        return data
+    raise InputError(
+      'data.json must hold the fingerprint, the kind and the object_shape of '
+      f'data; got {text[:40]!r}'
+    )
 
 
 def check_run(
@@ -49,9 +69,11 @@ def check_run(
       raise InputError(
         f'--noresume needs a workdir without a run; {folder} holds one'
       )
-    _check_same(folder, config, data)
+    # Before the first checkpoint there is nothing to go on with.
+    if any((folder / 'checkpoints').glob('[0-9]*')):
+      _check_same(folder, config, data)
   elif folder.exists() and any(
-    path.name not in _BEFORE_CONFIG for path in folder.iterdir()
+    path.name.removesuffix('.tmp') not in _STARTING for path in folder.iterdir()
   ):
     raise InputError(
       'workdir must be new, empty, or hold a run with its config.json; '
@@ -69,7 +91,7 @@ def write_run(
   if vocabulary is not None:
     write_text(folder / 'vocabulary.json', vocabulary.to_json() + '\n')
   # The configuration last: a folder that has it has both.
-  write_text(folder / 'data.json', json.dumps(dataclasses.asdict(data)) + '\n')
+  write_text(folder / 'data.json', data.to_json())
   write_text(folder / 'config.json', config.to_json())
 
 
@@ -79,16 +101,14 @@ def read_run(folder: pathlib.Path) -> tuple[Config, Data]:
   Raises:
     InputError: there is no run in the folder.
   """
-  try:
-    config = Config.from_json((folder / 'config.json').read_text('utf-8'))
-    data = json.loads((folder / 'data.json').read_text('utf-8'))
-    return config, Data(
-      data['fingerprint'], data['kind'], tuple(data['object_shape'])
-    )
-  except (OSError, KeyError, TypeError, json.JSONDecodeError) as e:
-    raise InputError(
-      f'workdir must hold a run (config.json and data.json); got {folder}: {e}'
-    ) from e
+  for name in ('config.json', 'data.json'):
+    if not (folder / name).is_file():
+      raise InputError(
+        'workdir must hold a run (config.json and data.json); got '
+        f'{folder} without {name}'
+      )
+  config = Config.from_json(read_text(folder / 'config.json', _MOST_BYTES))
+  return config, Data.from_json(read_text(folder / 'data.json', _MOST_BYTES))
 
 
 def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
@@ -97,12 +117,9 @@ def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
   Raises:
     InputError: there is none, or it is damaged.
   """
-  try:
-    return Vocabulary.from_json((folder / 'vocabulary.json').read_text('utf-8'))
-  except OSError as e:
-    raise InputError(
-      f'workdir must hold the vocabulary.json of a run on words: {e}'
-    ) from e
+  return Vocabulary.from_json(
+    read_text(folder / 'vocabulary.json', _MOST_BYTES)
+  )
 
 
 def _check_same(folder: pathlib.Path, config: Config, data: Data) -> None:
@@ -143,7 +160,9 @@ class MetricsLog:
 
   def __exit__(self, *_: object) -> None:
     if self._events is not None:
-      self._events.close()
+      # A disk that is full has been told of where it mattered.
+      with contextlib.suppress(OSError):
+        self._events.close()
 
   def forget_after(self, step: int) -> None:
     """Drops the rows of later steps, which are about to be done again."""
@@ -154,14 +173,23 @@ class MetricsLog:
       )
 
   def write(self, step: int, part: str, metrics: dict[str, float]) -> None:
-    """One row; `part` is train or valid. Of several hosts the first writes."""
+    """One row; `part` is train or valid. Of several hosts the first writes.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
     if not parallel.is_first():
       return
     row: dict[str, Any] = {'step': step, 'part': part, **metrics}
-    with self._path.open('a', encoding='utf-8') as file:
-      file.write(json.dumps(row) + '\n')
-      file.flush()
-      os.fsync(file.fileno())
+    try:
+      with self._path.open('a', encoding='utf-8') as file:
+        file.write(json.dumps(row) + '\n')
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as e:
+      raise InputError(
+        f'{self._path} must be a file that can be written: {e}'
+      ) from e
     if self._events is not None:
       for name, value in metrics.items():
         self._events.add_scalar(f'{part}/{name}', value, step)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from gen1shot.errors import InputError, check_choice
+from gen1shot.errors import InputError, check_choice, check_like
 from gen1shot.models.draw import DRAW
 from gen1shot.models.gmn import GenerativeMatchingNetwork
 from gen1shot.models.lda import LDA
@@ -181,6 +181,11 @@ def build(
     InputError: no such model, preset or field.
   """
   known = module_fields(name, preset)
-  for field in fields:
+  if not observation_shape or min(observation_shape) < 1:
+    raise InputError(
+      f'observation_shape must be sizes >= 1; got {observation_shape}'
+    )
+  for field, value in fields.items():
     check_choice(f'field of {name}', field, known)
+    check_like(field, value, known[field])
   return ZOO[name].module(observation_shape, **(known | fields))

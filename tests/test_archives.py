@@ -207,3 +207,19 @@ def test_wrong_plays_are_named(plays):
     name='shakespeare',
     data_dir=str(plays),
   )
+
+
+def test_wrong_digits_are_named(tmp_path):
+  manual = tmp_path / 'downloads' / 'manual'
+  manual.mkdir(parents=True)
+  for part, count in (('train', 60_000), ('t10k', 10_000)):
+    for kind, axes in (('images', 3), ('labels', 1)):
+      (manual / f'{part}-{kind}-idx{axes}-ubyte.gz').write_bytes(bytes(count))
+  refused('wrong checksum', 'ubyte.gz', name='mnist', data_dir=str(tmp_path))
+
+
+def test_nothing_is_read_whose_checksum_nobody_knows(plays, monkeypatch):
+  from gen1shot.data import shakespeare_tfds
+
+  monkeypatch.setattr(shakespeare_tfds.Shakespeare, 'url_infos', {})
+  refused('checksum', name='shakespeare', data_dir=str(plays))

@@ -2,9 +2,12 @@
 
 import json
 import pathlib
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import binaries
 import jax
@@ -56,12 +59,12 @@ def finish(*processes):
   return said
 
 
-def start_two(folder):
+def start_two(folder, **kwargs):
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
     port = free.getsockname()[1]
   flags = (f'--coordinator=127.0.0.1:{port}', '--processes=2')
-  return [start(folder, *flags, f'--process={i}') for i in range(2)]
+  return [start(folder, *flags, f'--process={i}', **kwargs) for i in range(2)]
 
 
 def rows_of(folder):
@@ -105,6 +108,26 @@ def test_two_processes_go_on_where_two_have_been(trained):
   _, together, _ = trained
   first, _ = finish(*start_two(together))
   assert 'from step 6 to 6' in first
+
+
+def test_two_processes_stop_together_where_one_is_told_to(trained):
+  """Both save the step that they agree on, and go on from there."""
+  _, together, _ = trained
+  folder = together.parent / 'stopped'
+  processes = start_two(folder, steps=100_000)
+  try:
+    while not (folder / 'checkpoints' / '4').is_dir():
+      assert all(process.poll() is None for process in processes)
+      time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=120)[0] for process in processes]
+  finally:
+    for process in processes:
+      process.kill()
+  assert [process.returncode for process in processes] == [143, 143], said
+  steps = {re.search(r'step (\d+) is saved', text)[1] for text in said}
+  assert len(steps) == 1
+  assert (folder / 'checkpoints' / steps.pop()).is_dir()
 
 
 @pytest.mark.parametrize(

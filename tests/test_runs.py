@@ -1,28 +1,21 @@
-"""A run survives what befalls it: NaN, more steps, a kill."""
+"""A run survives what befalls it: NaN, more steps, a full disk, SIGTERM."""
 
+import concurrent.futures
 import dataclasses
 import json
 import os
-import pathlib
-import random
-import re
 import signal
-import subprocess
-import sys
-import time
 
 import jax.numpy as jnp
 import pytest
-import tiny
 from tiny import CONFIG
 from trees import assert_same_bits
 
-from gen1shot import runs, training, workdir
-from gen1shot.checkpoints import Checkpoints, digest
-from gen1shot.errors import NonFiniteError
+from gen1shot import lock, preemption, runs, training, workdir
+from gen1shot.checkpoints import recover
+from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.objectives import objective
 
-ROOT = pathlib.Path(__file__).parent.parent
 RUN = dataclasses.replace(
   CONFIG,
   batch_size=2,
@@ -33,15 +26,12 @@ RUN = dataclasses.replace(
   eval_episodes=2,
 )
 
+DATA = workdir.Data('', 'images', (8, 8, 1))
+
 
 def metrics_of(folder):
   lines = (folder / 'metrics.jsonl').read_text().splitlines()
   return [json.loads(line) for line in lines]
-
-
-def kept_state(folder, like):
-  with Checkpoints(folder / 'checkpoints', 2) as checkpoints:
-    return checkpoints.latest(like)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
@@ -73,78 +63,98 @@ def test_a_run_can_be_trained_longer(tmp_path):
   assert steps == [2, 4]
 
 
-@pytest.fixture(scope='module')
-def interrupted(tmp_path_factory):
-  """The workdir of a run killed once and resumed, in processes of its own."""
-  folder = tmp_path_factory.mktemp('runs') / 'killed'
-  values = {
-    **tiny.FIELDS,
-    'batch_size': 2,
-    'episode_length': 2,
-    'eval_every': 20,
-    'log_every': 10,
-    'eval_episodes': 2,
-  }
-  command = [
-    sys.executable,
-    ROOT / 'experiments' / 'train.py',
-    f'--workdir={folder}',
-    '--steps=300',
-    *(f'--config.{name}={value}' for name, value in values.items()),
-  ]
-  environment = os.environ | {'PYTHONPATH': str(ROOT)}
-
-  def start():
-    return subprocess.Popen(
-      command,
-      cwd=folder.parent,
-      env=environment,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT,
-      text=True,
-    )
-
-  with start() as process:
-    deadline = time.monotonic() + 300
-    while not (folder / 'checkpoints' / '20').is_dir():
-      assert process.poll() is None, process.stdout.read()
-      assert time.monotonic() < deadline
-      time.sleep(0.005)
-    time.sleep(random.uniform(0, 0.4))
-    process.send_signal(signal.SIGKILL)
-  assert process.returncode == -signal.SIGKILL
-  with start() as process:
-    output, _ = process.communicate(timeout=300)
-  assert process.returncode == 0, output
-  resumed = int(re.search(r'from step (\d+) to 300', output)[1])
-  assert 20 <= resumed < 300
-  return folder
+def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
+  """With other fields: there is nothing to go on with."""
+  workdir.write_run(tmp_path, RUN, DATA)
+  (tmp_path / 'checkpoints').mkdir()
+  (tmp_path / 'metrics.jsonl').write_text('{"step": 1, "part": "tr')
+  config = dataclasses.replace(RUN, steps=2)
+  runs.train_and_evaluate(config, tmp_path)
+  assert workdir.read_run(tmp_path)[0] == config
+  assert [row['step'] for row in metrics_of(tmp_path)] == [1, 2, 2]
 
 
-@pytest.fixture(scope='module')
-def whole(interrupted, tmp_path_factory):
-  """(workdir, final state) of the same run without interruption."""
-  folder = tmp_path_factory.mktemp('runs') / 'whole'
-  config, _ = workdir.read_run(interrupted)
-  return folder, runs.train_and_evaluate(config, folder)
+@pytest.mark.parametrize('name', ['lock', 'data.json', 'config.json.tmp'])
+def test_a_start_that_was_killed_can_be_made_again(tmp_path, name):
+  (tmp_path / name).touch()
+  workdir.check_run(tmp_path, RUN, DATA, resume=True)
+  (tmp_path / 'notes.txt').touch()
+  with pytest.raises(InputError, match='must be new, empty'):
+    workdir.check_run(tmp_path, RUN, DATA, resume=True)
 
 
-def test_a_killed_and_resumed_run_ends_with_the_same_bits(interrupted, whole):
-  _, state = whole
-  resumed = kept_state(interrupted, state)
-  assert int(resumed.step) == 300
-  assert digest(resumed) == digest(state)
-  assert_same_bits(resumed, state)
+def test_a_disk_that_is_full_is_named(tmp_path):
+  (tmp_path / 'metrics.jsonl').symlink_to('/dev/full')
+  with (
+    workdir.MetricsLog(tmp_path) as log,
+    pytest.raises(InputError, match='No space left'),
+  ):
+    log.write(1, 'train', {'bound': -1.0})
 
 
-def test_a_killed_and_resumed_run_logs_every_step_once(interrupted, whole):
-  folder, _ = whole
+# --- one process at a time
 
-  def rows(folder, part):
-    return [row for row in metrics_of(folder) if row['part'] == part]
 
-  for part in ('train', 'valid'):
-    steps = [row['step'] for row in rows(interrupted, part)]
-    assert steps == sorted(set(steps))
-    assert steps == [row['step'] for row in rows(folder, part)]
-  assert rows(interrupted, 'valid') == rows(folder, 'valid')
+def test_a_workdir_has_one_training_at_a_time(tmp_path):
+  with lock.hold(tmp_path / 'run'):
+    before = sorted((tmp_path / 'run').iterdir())
+    with pytest.raises(InputError, match='one process at a time'):
+      runs.train_and_evaluate(RUN, tmp_path / 'run')
+    assert sorted((tmp_path / 'run').iterdir()) == before
+  with lock.hold(tmp_path / 'run'):
+    pass
+
+
+def test_a_workdir_that_cannot_be_made_is_named(tmp_path):
+  (tmp_path / 'file').touch()
+  with (
+    pytest.raises(InputError, match='folder that can be written; got'),
+    lock.hold(tmp_path / 'file' / 'run'),
+  ):
+    pass
+
+
+# --- preemption
+
+
+def test_sigterm_is_noticed_while_one_listens():
+  before = signal.getsignal(signal.SIGTERM)
+  with preemption.Notice() as notice:
+    assert not notice.given_at(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert notice.given_at(1)
+  assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_beside_the_main_thread_nobody_listens():
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    assert not pool.submit(
+      lambda: preemption.Notice().__enter__().given_at(1)
+    ).result()
+
+
+@pytest.mark.parametrize('at', [1, 2])
+def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
+  tmp_path, monkeypatch, at
+):
+  """Between two checkpoints, and where there is one anyway."""
+  config = dataclasses.replace(RUN, log_every=3)
+  expected = runs.train_and_evaluate(config, tmp_path / 'whole')
+  folder = tmp_path / 'stopped'
+
+  class After(preemption.Notice):
+    """Notices in step `at`."""
+
+    def given_at(self, step):
+      return step == at
+
+  with monkeypatch.context() as patch:
+    patch.setattr(runs, 'Notice', After)
+    with pytest.raises(preemption.PreemptedError, match=f'step {at} is saved'):
+      runs.train_and_evaluate(config, folder)
+  assert int(recover(folder / 'checkpoints', expected).step) == at
+  assert_same_bits(runs.train_and_evaluate(config, folder), expected)
+  # What is best does not depend on it.
+  assert runs.load_run(folder).step == runs.load_run(tmp_path / 'whole').step
+  steps = [row['step'] for row in metrics_of(folder) if row['part'] == 'train']
+  assert steps == sorted({at, 2, 3, 4, 6})

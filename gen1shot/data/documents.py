@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from gen1shot.errors import InputError
+
 
 @struct.dataclass
 class Documents:
@@ -28,7 +30,26 @@ class Documents:
   def stack(
     cls, documents: Sequence[np.ndarray], vocabulary_size: int
   ) -> 'Documents':
-    """Joins documents, int32 [n_i] of numbers in [0, V) each."""
+    """Joins documents, integers [n_i] in [0, V) each.
+
+    Raises:
+      InputError: no document, one of another type or shape, other numbers.
+    """
+    if not documents:
+      raise InputError('a data set must have a document; got none')
+    for document in documents:
+      if document.ndim != 1 or document.dtype.kind not in 'iu':
+        raise InputError(
+          f'a document must be integers [n]; got {document.dtype} '
+          f'{list(document.shape)}'
+        )
+      if document.size and not (
+        document.min() >= 0 and document.max() < vocabulary_size
+      ):
+        raise InputError(
+          f'words must be in [0, {vocabulary_size}); got {document.min()} to '
+          f'{document.max()}'
+        )
     sizes = np.array([len(document) for document in documents], np.int32)
     # An array without elements could not be read at all.
     words = np.zeros(max(sizes.sum(), 1), np.int32)

@@ -61,7 +61,24 @@ class ImageClasses:
 
   @classmethod
   def stack(cls, classes: Sequence[np.ndarray]) -> 'ImageClasses':
-    """Pads uint8 arrays [n_i, H, W, C], one a class, to one array."""
+    """Pads uint8 arrays [n_i, H, W, C], one a class, to one array.
+
+    Raises:
+      InputError: no class, one without images, of another type or shape.
+    """
+    if not classes:
+      raise InputError('a data set must have a class; got none')
+    for images in classes:
+      if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or not images.size
+        or images.shape[1:] != classes[0].shape[1:]
+      ):
+        raise InputError(
+          'a class must be images of one shape, uint8 [n, H, W, C], n >= 1; '
+          f'got {images.dtype} {list(images.shape)}'
+        )
     sizes = np.array([len(images) for images in classes], np.int32)
     images = np.zeros((len(classes), sizes.max(), *classes[0].shape[1:]), 'u1')
     for row, members in zip(images, classes, strict=True):

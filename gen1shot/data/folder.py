@@ -2,14 +2,17 @@
 
 import os
 import pathlib
+import warnings
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from gen1shot.data import splits
+from gen1shot.data import inside, splits
 from gen1shot.errors import InputError
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
+# Whatever the suffix says: Pillow has other programs read some formats.
+FORMATS = ('PNG', 'JPEG')
 _LAYOUT = 'data_dir must hold <class>/*.png, .jpg or .jpeg'
 
 
@@ -26,13 +29,15 @@ def load(data_dir: str | None, seed: int) -> dict[str, dict[str, np.ndarray]]:
 
   Raises:
     InputError: no `data_dir`, fewer than 3 classes, a class without images,
-      an image that cannot be read or has another size.
+      an image that cannot be read or has another size, a link that leads out.
   """
   if data_dir is None:
     raise InputError(f'--dataset=folder needs --data_dir ({_LAYOUT}); got none')
   root = pathlib.Path(data_dir)
   files = {
-    folder.name: _images(folder) for folder in _visible(root) if folder.is_dir()
+    folder.name: _images(folder, root)
+    for folder in _visible(root, root)
+    if folder.is_dir()
   }
   if len(files) < 3:
     raise InputError(
@@ -66,14 +71,24 @@ def _paper(light: np.ndarray) -> np.bool:
 def _read_light(path: pathlib.Path) -> np.ndarray:
   """Reads an image as bool [H, W, 1], True where it is light."""
   try:
-    with Image.open(path) as image:
+    with warnings.catch_warnings():
+      # Pillow knows what is too large by the header, and would only warn.
+      warnings.simplefilter('error', Image.DecompressionBombWarning)
+      image = Image.open(path, formats=FORMATS)
+    with image:
       if image.mode.startswith(('I', 'F')):
         raise InputError(
           f'images must have 8 bits a channel; {path} has mode {image.mode}'
         )
       # What is transparent is paper: drawing programs save ink on nothing.
       drawing = ImageOps.exif_transpose(image).convert('RGBA')
-  except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+  except (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+  ) as error:
     reason = ' '.join(str(error).split())
     raise InputError(
       f'{path} must be an image that can be read; reading it failed: {reason}'
@@ -104,18 +119,21 @@ def _read_one_size(
   return classes
 
 
-def _images(folder: pathlib.Path) -> list[pathlib.Path]:
+def _images(folder: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
   images = [
-    path for path in _visible(folder) if path.suffix.lower() in SUFFIXES
+    path for path in _visible(folder, root) if path.suffix.lower() in SUFFIXES
   ]
   if not images:
     raise InputError(f'{_LAYOUT}; the class folder {folder} has no images')
   return images
 
 
-def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+def _visible(folder: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
   try:
     paths = sorted(folder.iterdir())
   except OSError as error:
     raise InputError(f'{_LAYOUT}; {folder} cannot be read: {error}') from error
-  return [path for path in paths if not path.name.startswith('.')]
+  paths = [path for path in paths if not path.name.startswith('.')]
+  for path in paths:
+    inside.check(path, root)
+  return paths

@@ -1,12 +1,16 @@
 """Data sets that lie in a folder as a pair of .npz files."""
 
+import math
 import pathlib
 import zipfile
 import zlib
+from typing import BinaryIO
 
 import numpy as np
 
 from gen1shot.errors import InputError
+
+MOST_BYTES = 2**30  # of all arrays of a file
 
 
 def find_pair(
@@ -40,15 +44,18 @@ def read_arrays(path: pathlib.Path, layout: str) -> dict[str, np.ndarray]:
   """Reads every array of an .npz file; nothing pickled is ever loaded.
 
   Raises:
-    InputError: `path` is no such file, is damaged, or holds Python objects.
+    InputError: `path` is no such file, is damaged, holds Python objects, or
+      says that it holds more than MOST_BYTES.
   """
   try:
     with open(path, 'rb') as file:
+      _check_members(path, file)
       archive = np.load(file, allow_pickle=False)
       # What is no array comes as bytes; as an array it has a type to report.
       return {key: np.asarray(archive[key]) for key in archive.files}
+  except InputError:
+    raise
   except (
-    AttributeError,  # a lone array, which has no .files
     EOFError,
     OSError,
     RuntimeError,  # a zip with a password or a compression of its own
@@ -61,3 +68,40 @@ def read_arrays(path: pathlib.Path, layout: str) -> dict[str, np.ndarray]:
       f'{path} must be an .npz file without Python objects ({layout}); '
       f'reading it failed: {reason}'
     ) from error
+
+
+def _check_members(path: pathlib.Path, file: BinaryIO) -> None:
+  """Raises unless a file is a zip of arrays that fit, before one is made.
+
+  NumPy makes an array as large as its header says, then looks for the content.
+  """
+  total = 0
+  with zipfile.ZipFile(file) as archive:
+    for member in archive.infolist():
+      if '..' in pathlib.PurePosixPath(member.filename).parts:
+        raise InputError(
+          f'members of {path} must have names without ..; got '
+          f'{member.filename!r}'
+        )
+      total += max(member.file_size, _size_of(archive, member))
+      if total > MOST_BYTES:
+        raise InputError(
+          f'{path} must hold at most {MOST_BYTES:,} bytes of arrays; got more, '
+          f'up to {member.filename!r}'
+        )
+  file.seek(0)
+
+
+def _size_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+  """The bytes of the array that the header of a member promises."""
+  with archive.open(member) as stream:
+    try:
+      version = np.lib.format.read_magic(stream)
+    except ValueError:
+      return 0  # no array: read as the bytes that it is
+    if version == (1, 0):
+      header = np.lib.format.read_array_header_1_0(stream)
+    else:
+      header = np.lib.format.read_array_header_2_0(stream)
+  shape, _, dtype = header
+  return math.prod(shape) * dtype.itemsize

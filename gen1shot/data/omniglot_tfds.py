@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from gen1shot.data import tfds_builder
+from gen1shot.errors import InputError
 
 # TFDS knows the checksums of the archives under these very addresses.
 _HOME = 'https://github.com/brendenlake/omniglot/raw/master/python/'
-_MEMBER = re.compile(r'[^/]+/([^/]+/character\d\d)/\d+_(\d\d)\.png')
+_MEMBER = re.compile(r'[^/]+/([^/.]+/character\d\d)/\d+_(\d\d)\.png')
 _KEPT = np.arange(28) * 105 // 28
 
 
@@ -52,6 +53,14 @@ def read_archive(path: pathlib.Path) -> Iterator[tuple[str, np.ndarray]]:
     for name, members in sorted(drawings.items()):
       images = []
       for _, member in sorted(members.items()):
-        with archive.open(member) as file, Image.open(file) as image:
+        with (
+          archive.open(member) as file,
+          Image.open(file, formats=('PNG',)) as image,
+        ):
+          if image.size != (105, 105):
+            raise InputError(
+              f'drawings must be 105x105; got {image.width}x{image.height} in '
+              f'{member} of {path}'
+            )
           images.append(reduce_drawing(np.asarray(image, bool)))
       yield name, np.stack(images)

@@ -104,7 +104,9 @@ def _prepare(builder: ClassesBuilder, instead: str) -> None:
       _check_reachable(missing[0])
     builder.download_and_prepare(
       download_config=download_manager.DownloadConfig(
-        manual_dir=manual, try_download_gcs=False
+        manual_dir=manual,
+        try_download_gcs=False,
+        force_checksums_validation=True,
       )
     )
   except (

@@ -104,7 +104,7 @@ class Vocabulary:
     Raises:
       InputError: `text` is no vocabulary.
     """
-    with contextlib.suppress(ValueError, KeyError, TypeError):
+    with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
       fields = json.loads(text)
       words, counts = fields['words'], fields['counts']
       if (

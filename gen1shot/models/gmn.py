@@ -15,7 +15,7 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
-from gen1shot.errors import InputError, check_choice, check_positive
+from gen1shot.errors import check_choice, check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
@@ -75,8 +75,14 @@ class GenerativeMatchingNetwork(nn.Module):
     check_positive(
       self, 'layers', 'width', 'features', 'hidden', 'match_size', 'z_dim'
     )
-    if self.pseudo_inputs < 0:
-      raise InputError(f'pseudo_inputs must be >= 0; got {self.pseudo_inputs}')
+    check_positive(
+      self,
+      'encoder_depth',
+      'decoder_depth',
+      'mlp_depth',
+      'pseudo_inputs',
+      least=0,
+    )
     self.likelihood, per_value = observation(self.observation)
     shape = self.observation_shape
     self.encoder = image_encoder(

@@ -56,6 +56,7 @@ class LDA(nn.Module):
   def setup(self) -> None:
     check_choice('profile', self.profile, PROFILES)
     check_positive(self, 'topics', 'hidden')
+    check_positive(self, 'mlp_depth', least=0)
     if self.topics < 2 or not self.alpha > 0:
       raise InputError(
         'LDA needs at least 2 topics and alpha > 0; got '

@@ -66,6 +66,7 @@ class Statistician(nn.Module):
     check_positive(
       self, 'layers', 'width', 'features', 'hidden', 'c_dim', 'z_dim'
     )
+    check_positive(self, 'encoder_depth', 'decoder_depth', 'mlp_depth', least=0)
     self.likelihood, per_value = observation(self.observation)
     outputs = self.observation_shape[-1] * per_value
     shape = self.observation_shape
