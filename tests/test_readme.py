@@ -9,11 +9,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / 'README.md').read_text()
 
 
-def test_the_quickstart_runs(capsys):
-  (code,) = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+@pytest.mark.parametrize(
+  ('code', 'expected'),
+  list(
+    zip(
+      re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL),
+      ('(8, 28, 28, 1) (128,)', '(128,)'),
+      strict=True,
+    )
+  ),
+  ids=('quickstart', 'a set on several devices'),
+)
+def test_examples_run(capsys, code, expected):
   exec(compile(code, 'README.md', 'exec'), {})
   printed = capsys.readouterr().out
-  assert '(8, 28, 28, 1) (128,)' in printed
+  assert expected in printed
   assert 'nan' not in printed
 
 
