@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 from absl import flags
 
-from benchmarks import throughput, victim
+from benchmarks import report, victim
 from benchmarks.victim import EVERY, STEPS, Victim, succeed, wait_for_steps
 from gen1shot import checkpoints, commandline, compilation, runs
 from gen1shot.checkpoints import digest
@@ -357,8 +357,7 @@ def line(row: Row) -> str:
 
 def main() -> None:
   compilation.enable_cache()
-  record = throughput.circumstances()
-  print(f'{record["cpu"]}, {record["threads"]} threads', flush=True)
+  record = report.begin()
   rows = []
   with tempfile.TemporaryDirectory() as root:
     ground = Ground(pathlib.Path(root))
@@ -374,11 +373,7 @@ def main() -> None:
       except subprocess.CalledProcessError:
         print(f'{fault.__name__}: left out, no disk may be mounted here')
   record['every'] = EVERY
-  record['rows'] = [dataclasses.asdict(row) for row in rows]
-  path = pathlib.Path(FLAGS.out).expanduser() / 'faults.json'
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(record, indent=2) + '\n')
-  print(f'written: {path}')
+  report.finish('faults', record, [dataclasses.asdict(row) for row in rows])
 
 
 if __name__ == '__main__':

@@ -77,16 +77,19 @@ def finish(
   name: str,
   record: dict[str, Any],
   rows: Sequence[dict[str, Any]],
-  draw: Callable[[Any], None],
+  draw: Callable[[Any], None] | None = None,
 ) -> None:
   """Writes `<name>-<device>.json`, and a plot where matplotlib is installed.
 
-  `draw(figure)` draws the rows on an empty figure of matplotlib.
+  `draw(figure)` draws the rows on an empty figure of matplotlib, if they can be
+  drawn.
   """
   out = pathlib.Path(FLAGS.out).expanduser()
   path = out / f'{name}-{device_name()}.json'
   files.write_text(path, json.dumps(record | {'rows': rows}, indent=2) + '\n')
   say(f'written: {path}')
+  if draw is None:
+    return
   try:
     figure = figures.empty(_WIDTH, _HEIGHT)
   except InputError as e:
