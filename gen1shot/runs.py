@@ -28,6 +28,7 @@ from gen1shot.data.episodes import (
 from gen1shot.errors import InputError
 from gen1shot.evaluation import generation
 from gen1shot.learning import learn
+from gen1shot.objectives import check_objective
 from gen1shot.preemption import Notice, PreemptedError
 from gen1shot.progress import Progress, device_name, say
 from gen1shot.training import TrainState, init_state
@@ -131,6 +132,7 @@ def train_and_evaluate(
     source.fingerprint, source.train.kind, source.train.object_shape
   )
   module, state = _build(config, data)
+  check_objective(module, config)
   keys = _keys(config)
   sampler = generation.make_sampler(
     module,
