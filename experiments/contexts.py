@@ -37,7 +37,7 @@ def main() -> None:
       'contexts are drawn of dataset distributions; got '
       f'{trained.config.dataset}'
     )
-  means, class_ids = embed_sets(
+  q, class_ids = embed_sets(
     trained.module,
     trained.params,
     dataset,
@@ -46,7 +46,7 @@ def main() -> None:
   )
   law = jax.vmap(dataset.law)(class_ids)
   out = pathlib.Path(FLAGS.out).expanduser()
-  figures.save(figures.contexts(np.asarray(means), law), out)
+  figures.save(figures.contexts(np.asarray(q.mean), law), out)
   print(f'contexts: {out}')
 
 

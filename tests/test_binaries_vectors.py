@@ -47,7 +47,11 @@ def test_tables_that_suit_are_written_without_being_asked_for(reals_run):
   }
   assert set(results) == {'likelihood', 'activity', 'probe'}
   rows = results['probe']['rows']
-  assert [row['probe'] for row in rows] == ['linear', 'nearest']
+  assert [row['probe'] for row in rows] == [
+    'linear',
+    'posterior',
+    'nearest',
+  ]
   for row in rows:
     assert 0 <= row['family %']['mean'] <= 100
     assert row['mean R2'] < 1

@@ -76,12 +76,25 @@ def ask(module):
 
 def test_sets_of_reals_are_probed_for_what_they_are_of():
   scores = ask(Moments())
-  assert set(scores) == {'linear', 'nearest'}
+  assert set(scores) == {'linear', 'posterior', 'nearest'}
   for score in scores.values():
     assert score.family.shape == (300,)
     assert score.family.mean() > 0.9
     assert score.mean > 0.9
     assert 0.6 < score.variance < 1
+
+
+class Width(nn.Module):
+  """Tells the variance of a set by the width of its posterior alone."""
+
+  def embed(self, support):
+    return DiagGaussian(support.mean()[None], support.var()[None])
+
+
+def test_the_width_of_a_posterior_is_read_by_one_probe():
+  scores = ask(Width())
+  assert scores['posterior'].variance > 0.6
+  assert scores['linear'].variance < 0.1
 
 
 def test_a_context_that_knows_nothing_scores_by_chance():
@@ -101,7 +114,8 @@ def test_neighbours_are_the_nearest_ones(x):
 def test_sets_come_with_the_class_they_are_of():
   part = reals.load()['valid']
   spec = EpisodeSpec(50, 200)
-  means, class_ids = embed_sets(Moments(), {}, part, spec, jax.random.key(0))
+  q, class_ids = embed_sets(Moments(), {}, part, spec, jax.random.key(0))
+  means = q.mean
   assert means.shape == (50, 4)
   assert len(np.unique(class_ids)) == 50
   law = jax.vmap(part.law)(class_ids)

@@ -8,6 +8,7 @@ from flax import linen as nn
 from gen1shot import compilation
 from gen1shot.bounds import Params
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episode
+from gen1shot.distributions import DiagGaussian
 
 _SETS_AT_ONCE = 20
 
@@ -18,8 +19,8 @@ def embed_sets(
   dataset: Dataset,
   spec: EpisodeSpec,
   key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-  """Means of `embed` of sets [E, D], and the class of each, int32 [E].
+) -> tuple[DiagGaussian, jax.Array]:
+  """What `embed` says of sets, [E, D], and the class of each, int32 [E].
 
   `spec.batch_size` sets are drawn, each of one class; the key is consumed.
 
@@ -33,7 +34,7 @@ def embed_sets(
 
     def one(key: jax.Array):
       drawn = sample_episode(key, dataset, spec)
-      return q(drawn.objects).mean, drawn.labels[0]
+      return q(drawn.objects), drawn.labels[0]
 
     return jax.lax.map(one, keys, batch_size=_SETS_AT_ONCE)
 

@@ -41,30 +41,32 @@ def probe(
   length: int,
   key: jax.Array,
 ) -> dict[str, Score]:
-  """Probes the context means of `sets` sets of `length` reals each.
+  """Probes the contexts of `sets` sets of `length` reals each.
 
-  Edwards & Storkey 2016 show the same as a picture. The key is
-  consumed.
+  Edwards & Storkey 2016 show the same as a picture. The key is consumed.
 
   Returns:
-    The scores of both probes, linear and nearest.
+    The scores of three probes: linear, of the means of q(c | D); posterior,
+    linear too, of its means and log variances; nearest, of the means.
   """
   spec = EpisodeSpec(sets, length)
-  contexts, class_ids = embed_sets(module, params, dataset, spec, key)
+  q, class_ids = embed_sets(module, params, dataset, spec, key)
   law = jax.vmap(dataset.law)(class_ids)
   half = sets // 2
-  contexts = standardise(contexts, contexts[:half])
-  x, queries = contexts[:half], contexts[half:]
+  means, widths = (standardise(x, x[:half]) for x in (q.mean, q.logvar))
   family, rest = law.family[:half], law.family[half:]
   targets = jnp.stack([law.mean, law.variance], -1)
   known, wanted = targets[:half], targets[half:]
-  near = neighbours(x, queries, _NEIGHBOURS)
+
+  def read_linearly(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    told = classify(x[:half], family, x[half:], len(FAMILIES))
+    return told, regress(x[:half], known, x[half:])
+
+  near = neighbours(means[:half], means[half:], _NEIGHBOURS)
   votes = jax.nn.one_hot(family, len(FAMILIES))[near].sum(1)
   answers = {
-    'linear': (
-      classify(x, family, queries, len(FAMILIES)),
-      regress(x, known, queries),
-    ),
+    'linear': read_linearly(means),
+    'posterior': read_linearly(jnp.concatenate([means, widths], -1)),
     'nearest': (votes.argmax(-1), known[near].mean(1)),
   }
   return {
