@@ -90,7 +90,8 @@ class Checkpoints:
       )
       path = self._folder / str(step)
       parallel.meet(f'saved {step}')
-      files.write_text(path / _SEAL, json.dumps(_digests(path)))
+      if parallel.is_first():
+        files.write_text(path / _SEAL, json.dumps(_digests(path)))
     # Orbax wraps what is wrong with a disk in exceptions of many kinds.
     except Exception as e:
       raise InputError(
@@ -122,6 +123,7 @@ def recover(folder: pathlib.Path, like: Any) -> Any | None:
     aside = path.with_suffix('.damaged')
     shutil.rmtree(aside, ignore_errors=True)
     path.rename(aside)
+  parallel.meet('damaged are aside')
   return newest
 
 

@@ -41,9 +41,9 @@ def learn(
   source: Source,
   train_key: jax.Array,
   valid_key: jax.Array,
-  stops_at: Callable[[int], bool],
+  stops: Callable[[], bool],
 ) -> Iterator[Moment]:
-  """Trains from a state to `config.steps`, or until `stops_at(step)`.
+  """Trains from a state to `config.steps`, or until `stops()` says so.
 
   Yields:
     The first moment, and those of `config.log_every`, `config.eval_every` and
@@ -79,15 +79,15 @@ def learn(
       yield Moment(done + times, parallel.local(state), None, None)
     done += times
     validates = done % config.eval_every == 0 or done == config.steps
-    stops = stops_at(done)
-    if validates or stops or done % config.log_every == 0:
+    last = done < config.steps and stops()
+    if validates or last or done % config.log_every == 0:
       row, valid_row = _finite_mean(pending, done), None
       pending = []
       if validates:
         metrics = validate(state.averaged, valid, valid_key)
         valid_row = _finite_mean([metrics], done)
-      yield Moment(done, parallel.local(state), row, valid_row, stops)
-      if stops:
+      yield Moment(done, parallel.local(state), row, valid_row, last)
+      if last:
         return
 
 

@@ -39,8 +39,11 @@ def join_hosts(
   if coordinator in (None, 'auto'):
     fits = numbers == (None, None)
   else:
+    host, _, port = coordinator.rpartition(':')
     fits = (
-      ':' in coordinator
+      host != ''
+      and port.isdecimal()
+      and 0 < int(port) < 2**16
       and None not in numbers
       and 0 <= cast(int, process) < cast(int, processes)
     )
@@ -56,9 +59,10 @@ def join_hosts(
     jax.distributed.initialize(
       None if coordinator == 'auto' else coordinator, *numbers
     )
-  except ValueError as e:
+  except (RuntimeError, ValueError) as e:
     raise InputError(
-      f'coordinator=auto needs an environment that JAX knows; got: {e}'
+      'coordinator must name a process that is found, or be auto where JAX '
+      f'knows the environment; got {coordinator}: {e}'
     ) from e
 
 
@@ -72,14 +76,15 @@ def several_hosts() -> bool:
   return jax.process_count() > 1
 
 
-def all_stop_at(step: int, alone: bool) -> bool:
-  """Whether SIGTERM asks to stop after a step; `alone` is what one host heard.
+def all_stop_at(time: int, alone: bool) -> bool:
+  """Whether SIGTERM asks to stop; `alone` is what a host by itself has heard.
 
-  Of several hosts one may have heard it: all agree on a step to come.
+  Of several hosts one may have heard it: all agree on a time to come. `time`
+  counts how often they asked: 1, 2, 3 and so on.
   """
   if not several_hosts():
     return alone
-  return multihost_utils.reached_preemption_sync_point(step)
+  return multihost_utils.reached_preemption_sync_point(time)
 
 
 def meet(name: str) -> None:

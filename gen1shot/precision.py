@@ -1,13 +1,12 @@
 """Mixed precision: products in bfloat16, everything else in float32.
 
-Dense layers, convolutions and LSTMs take bfloat16 operands. Parameters, their
-gradients and averages, what lies between layers, latents, likelihoods, KL terms
-and every reduction are float32.
+Dense layers, convolutions and LSTMs take bfloat16 operands. Parameters, what
+lies between layers, latents, likelihoods, KL terms and sums are float32, and so
+are gradients, which loops add up; only the gradient of the biases of an LSTM
+is summed over a batch in bfloat16.
 """
 
 import contextlib
-import functools
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -20,50 +19,57 @@ from gen1shot.nn.residual import TransposedConv
 _LAYERS = (nn.Dense, nn.Conv, TransposedConv)
 
 
-@contextlib.contextmanager
-def computing_in(precision: str, params: Params) -> Iterator[Params]:
-  """Where Flax modules compute in a precision, with the parameters given.
-
-  float32 or bfloat16; gradients of `params` are float32.
-  """
+def computing_in(precision: str) -> contextlib.AbstractContextManager[Any]:
+  """Where Flax modules that are called compute in float32 or bfloat16."""
   if precision == 'float32':
-    yield params
-    return
-  with nn.intercept_methods(functools.partial(_intercept, params)):
-    yield _lowered(params)
+    return contextlib.nullcontext()
+  return nn.intercept_methods(_Lowered())
 
 
-def _intercept(params: Params, call, args, kwargs, context):
-  module = context.module
-  if context.method_name != '__call__':
-    return call(*args, **kwargs)
-  if isinstance(module, _LAYERS):
-    own = functools.reduce(dict.__getitem__, module.path, params)
-    product = _cast(call(*_cast(args, jnp.bfloat16)), jnp.float32)
-    return product + own.get('bias', 0.0)
-  if isinstance(module, nn.OptimizedLSTMCell):
-    (memory, state), x = args
-    carry = memory, state.astype(jnp.bfloat16)
-    return _cast(call(carry, x.astype(jnp.bfloat16)), jnp.float32)
-  return call(*args, **kwargs)
+class _Lowered:
+  """Calls layers in bfloat16, with parameters cast where they are used.
 
-
-def _lowered(params: Params) -> Params:
-  """Parameters of products in bfloat16.
-
-  The bias of a layer is added outside of it: its gradient is a sum over all
-  that the layer gives, in which bfloat16 would come to a halt.
+  So the gradients of a layer in a loop are added up in float32.
   """
-  if not isinstance(params, dict):
-    return params
-  if 'hi' in params:  # an LSTM, whose biases are inside of its products
-    return _cast(params, jnp.bfloat16)
-  if 'kernel' not in params:
-    return {name: _lowered(value) for name, value in params.items()}
-  return _cast(params, jnp.bfloat16) | {
-    name: jnp.zeros_like(value, jnp.bfloat16)
+
+  inside = False  # a layer, whose own call is intercepted again
+
+  def __call__(self, call, args, kwargs, context):
+    module = context.module
+    if self.inside or context.method_name != '__call__':
+      return call(*args, **kwargs)
+    if isinstance(module, _LAYERS):
+      own = module.variables['params']
+      product = self._apply(module, _products(own), _cast(args, jnp.bfloat16))
+      return product + own.get('bias', 0.0)
+    if isinstance(module, nn.OptimizedLSTMCell):
+      (memory, state), x = args
+      own = _cast(module.variables['params'], jnp.bfloat16)
+      # A cast: a weak float32, as of a constant, would become bfloat16.
+      carry = memory.astype(jnp.float32), state.astype(jnp.bfloat16)
+      return self._apply(module, own, (carry, x.astype(jnp.bfloat16)))
+    return call(*args, **kwargs)
+
+  def _apply(self, module: nn.Module, params: Params, args: Any) -> Any:
+    alone = module.clone(parent=None, name=None)
+    self.inside = True
+    try:
+      return _cast(alone.apply({'params': params}, *args), jnp.float32)
+    finally:
+      self.inside = False
+
+
+def _products(params: Params) -> Params:
+  """Of a layer, without the bias, which is added outside of it.
+
+  The gradient of a bias is a sum over all that the layer gives, in which
+  bfloat16 would come to a halt.
+  """
+  return {
+    name: value.astype(jnp.bfloat16)
+    if name != 'bias'
+    else jnp.zeros_like(value, jnp.bfloat16)
     for name, value in params.items()
-    if name == 'bias'
   }
 
 

@@ -24,10 +24,12 @@ class Notice:
   """
 
   _given = False
+  _asked = 0  # times, equally often on all hosts
 
-  def given_at(self, step: int) -> bool:
-    """Whether to stop after a step, at the same one on all hosts."""
-    return parallel.all_stop_at(step, self._given)
+  def given(self) -> bool:
+    """Whether to stop now; all hosts must ask after the same steps."""
+    self._asked += 1
+    return parallel.all_stop_at(self._asked, self._given)
 
   def __enter__(self) -> 'Notice':
     main_thread = threading.current_thread() is threading.main_thread()

@@ -167,7 +167,7 @@ def train_and_evaluate(
         source,
         keys['train'],
         keys['valid'],
-        notice.given_at,
+        notice.given,
       ):
         step, state = moment.step, moment.state
         if moment.train is None:

@@ -101,12 +101,12 @@ def make_train_step(
 
   def gradients(state: TrainState, dataset: Dataset, keys: jax.Array):
     def loss(params):
-      with precision.computing_in(config.precision, params) as used:
+      with precision.computing_in(config.precision):
         bound, metrics = _batch_objective(
           module,
           config,
           config.episodes,
-          used,
+          params,
           dataset,
           keys,
           axis_name,

@@ -28,12 +28,21 @@ VALUES = tiny.FIELDS | {
 }
 
 
-def start(folder, *flags, steps=6):
-  """A training in a process of its own."""
+def start(folder, *flags, steps=6, at_once=1):
+  """A training in a process of its own, with so many steps a program."""
+  script = ROOT / 'experiments' / 'train.py'
+  code = (
+    f'import runpy, sys; sys.argv[0] = {str(script)!r}; '
+    f'sys.path.insert(0, {str(script.parent)!r}); '
+    'from gen1shot import parallel; '
+    f'parallel.steps_at_once = lambda: {at_once}; '
+    'runpy.run_path(sys.argv[0], run_name="__main__")'
+  )
   return subprocess.Popen(
     [
       sys.executable,
-      ROOT / 'experiments' / 'train.py',
+      '-c',
+      code,
       f'--workdir={folder}',
       f'--steps={steps}',
       *(f'--config.{name}={value}' for name, value in VALUES.items()),
@@ -111,10 +120,10 @@ def test_two_processes_go_on_where_two_have_been(trained):
 
 
 def test_two_processes_stop_together_where_one_is_told_to(trained):
-  """Both save the step that they agree on, and go on from there."""
+  """Both save the step that they agree on; programs are of two steps."""
   _, together, _ = trained
   folder = together.parent / 'stopped'
-  processes = start_two(folder, steps=100_000)
+  processes = start_two(folder, steps=100_000, at_once=2)
   try:
     while not (folder / 'checkpoints' / '4').is_dir():
       assert all(process.poll() is None for process in processes)
@@ -134,6 +143,10 @@ def test_two_processes_stop_together_where_one_is_told_to(trained):
   'arguments',
   [
     ('localhost', 2, 0),
+    (':1', 2, 0),
+    ('localhost:', 2, 0),
+    ('localhost:abc', 2, 0),
+    ('localhost:65536', 2, 0),
     ('localhost:1', None, 0),
     ('localhost:1', 2, None),
     ('localhost:1', 2, 2),

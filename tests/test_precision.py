@@ -13,6 +13,7 @@ from test_parallel import documents, image_classes, optimiser_means
 from experiments.configs import get_config
 from gen1shot import precision, training, zoo
 from gen1shot.data.episodes import blank_objects
+from gen1shot.nn.residual import TransposedConv
 
 
 def step_of(name, preset, dataset, kind):
@@ -43,7 +44,6 @@ def step_of(name, preset, dataset, kind):
     *((name, 'small') for name in zoo.ZOO if name != 'unigram'),
     ('gmn', 'conv'),
   ],
-  ids='{0[0]}-{0[1]}'.format,
 )
 def test_gradients_are_those_of_float32_up_to_rounding(name, preset):
   """All parameters and what is kept of them stay float32."""
@@ -65,21 +65,82 @@ def test_gradients_are_those_of_float32_up_to_rounding(name, preset):
   assert max(apart) > 0
 
 
+def lowered(module, variables, *args):
+  with precision.computing_in('bfloat16'):
+    return module.apply(variables, *args)
+
+
 def test_products_take_bfloat16_and_sums_do_not():
-  """A bias of a thousand rows: bfloat16 cannot count beyond 256."""
+  """A bias of 1001 rows: bfloat16 has 1000 and 1008, and nothing between."""
   layer = nn.Dense(1)
-  x = jnp.ones((1000, 4))
-  params = layer.init(jax.random.key(0), x)['params']
+  x = jnp.ones((1001, 4))
+  variables = layer.init(jax.random.key(0), x)
 
-  def total(params):
-    with precision.computing_in('bfloat16', params) as used:
-      return layer.apply({'params': used}, x).sum()
+  def total(variables):
+    return lowered(layer, variables, x).sum()
 
-  gradient = jax.jit(jax.grad(total))(params)
-  assert float(gradient['bias'][0]) == 1000
+  gradient = jax.jit(jax.grad(total))(variables)['params']
+  assert float(gradient['bias'][0]) == 1001
   assert gradient['kernel'].dtype == jnp.float32
-  text = jax.jit(total).lower(params).as_text()
-  assert 'tensor<1000x4xbf16>' in text
-  outside = jax.jit(lambda params: layer.apply({'params': params}, x).sum())
-  assert 'bf16' not in outside.lower(params).as_text()
-  np.testing.assert_allclose(total(params), outside(params), rtol=1e-2)
+  text = jax.jit(total).lower(variables).as_text()
+  assert 'tensor<1001x4xbf16>' in text
+  outside = jax.jit(lambda variables: layer.apply(variables, x).sum())
+  assert 'bf16' not in outside.lower(variables).as_text()
+  np.testing.assert_allclose(total(variables), outside(variables), rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+  'layer',
+  [
+    nn.Dense(3, use_bias=False),
+    nn.Conv(3, (3, 3), use_bias=False),
+    TransposedConv(3, 2),
+  ],
+  ids=lambda layer: type(layer).__name__,
+)
+def test_layers_round_their_operands_and_give_float32(layer):
+  x = jax.random.normal(jax.random.key(1), (2, 5, 5, 4))
+  variables = layer.init(jax.random.key(0), x)
+  exact, found = layer.apply(variables, x), lowered(layer, variables, x)
+  assert found.dtype == jnp.float32
+  assert 0 < abs(found - exact).max() < 0.05 * abs(exact).max()
+
+
+def test_an_lstm_keeps_its_memory_in_float32():
+  """What is added to a memory of 1000 would be lost in bfloat16."""
+  cell = nn.OptimizedLSTMCell(2)
+  x = jnp.ones((1, 3))
+  carry = (jnp.full((1, 2), 1000.0), jnp.zeros((1, 2)))
+  variables = cell.init(jax.random.key(0), carry, x)
+  exact = cell.apply(variables, carry, x)
+  found = lowered(cell, variables, carry, x)
+  for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(exact), strict=True):
+    assert a.dtype == jnp.float32
+    np.testing.assert_allclose(a, b, rtol=5e-3)
+  odd = (carry[0] + 0.625, carry[1])
+  rest = lowered(cell, variables, odd, x)[0][0] - found[0][0]
+  forget = exact[0][0] / 1000
+  np.testing.assert_allclose(rest, 0.625 * forget, rtol=0.05)
+
+
+def test_gradients_of_a_loop_are_added_up_in_float32():
+  """300 equal steps; a sum in bfloat16 would stand still at 256."""
+
+  class Loop(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      def step(layer, total, x):
+        return total + layer(x).sum(), None
+
+      scan = nn.scan(
+        step, variable_broadcast='params', split_rngs={'params': False}
+      )
+      total, _ = scan(nn.Dense(1, use_bias=False), jnp.float32(0), x)
+      return total
+
+  x = jnp.ones((300, 1, 1))
+  variables = Loop().init(jax.random.key(0), x)
+  gradient = jax.grad(lambda variables: lowered(Loop(), variables, x))(
+    variables
+  )
+  assert float(jax.tree.leaves(gradient)[0][0, 0]) == 300

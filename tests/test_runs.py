@@ -120,17 +120,29 @@ def test_a_workdir_that_cannot_be_made_is_named(tmp_path):
 def test_sigterm_is_noticed_while_one_listens():
   before = signal.getsignal(signal.SIGTERM)
   with preemption.Notice() as notice:
-    assert not notice.given_at(1)
+    assert not notice.given()
     os.kill(os.getpid(), signal.SIGTERM)
-    assert notice.given_at(1)
+    assert notice.given()
   assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_beside_the_main_thread_nobody_listens():
   with concurrent.futures.ThreadPoolExecutor() as pool:
     assert not pool.submit(
-      lambda: preemption.Notice().__enter__().given_at(1)
+      lambda: preemption.Notice().__enter__().given()
     ).result()
+
+
+def test_a_run_that_is_told_to_stop_in_its_last_step_is_done(
+  tmp_path, monkeypatch
+):
+  class Late(preemption.Notice):
+    def given(self):
+      return True
+
+  monkeypatch.setattr(runs, 'Notice', Late)
+  config = dataclasses.replace(RUN, steps=1)
+  assert int(runs.train_and_evaluate(config, tmp_path).step) == 1
 
 
 @pytest.mark.parametrize('at', [1, 2])
@@ -145,8 +157,11 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
   class After(preemption.Notice):
     """Notices in step `at`."""
 
-    def given_at(self, step):
-      return step == at
+    steps = 0
+
+    def given(self):
+      self.steps += 1
+      return self.steps == at
 
   with monkeypatch.context() as patch:
     patch.setattr(runs, 'Notice', After)
