@@ -21,6 +21,7 @@ class Fake(nn.Module):
   """A model whose answers are the pixels themselves, with noise on demand."""
 
   noise: float = 0.0
+  observation_shape: tuple[int, ...] = (5, 6, 1)
 
   def _noisy(self, values, num_samples):
     key = self.make_rng('sample')
