@@ -13,7 +13,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import random
 import shutil
 import signal
 import subprocess
@@ -23,7 +22,8 @@ from collections.abc import Callable, Iterator
 from absl import flags
 
 from benchmarks import report, victim
-from benchmarks.victim import EVERY, STEPS, Victim, succeed, wait_for_steps
+from benchmarks.ground import Ground, Row, check, refused
+from benchmarks.victim import EVERY, STEPS, succeed, wait_for_steps
 from gen1shot import checkpoints, commandline, compilation, runs
 from gen1shot.checkpoints import digest
 
@@ -33,61 +33,6 @@ flags.DEFINE_integer('kills', 50, 'SIGKILLs', lower_bound=1)
 _A_RUN = 10  # kills of it, at most
 _EARLY = 0.1  # share of them before the first step
 _DAY = 24 * 60 * 60  # seconds
-
-
-@dataclasses.dataclass
-class Row:
-  """A fault, and what became of the runs that it befell."""
-
-  fault: str
-  tried: int = 0
-  survived: int = 0
-  lost: int = 0  # steps, the most of all
-  identical: int = 0  # in the end
-
-  def add(self, lost: int, identical: bool) -> None:
-    """Another try, which was survived."""
-    self.tried += 1
-    self.survived += 1
-    self.lost = max(self.lost, lost)
-    self.identical += identical
-
-
-class Ground:
-  """Where faults happen: an undisturbed run, and copies of a half done one."""
-
-  def __init__(self, root: pathlib.Path):
-    self._root = root
-    self.rng = random.Random(0)
-    whole = self.new()
-    whole.finish()
-    self.state = whole.state()
-    self._expected = whole.outcome()
-    self._half = self.new()
-    process = self._half.start()
-    wait_for_steps(process, STEPS // 2)
-    process.kill()
-    process.communicate()
-
-  def folder(self) -> pathlib.Path:
-    return pathlib.Path(tempfile.mkdtemp(dir=self._root))
-
-  def new(self) -> Victim:
-    return Victim(self.folder())
-
-  def half(self, folder: pathlib.Path | None = None) -> Victim:
-    made = Victim(folder or self.folder())
-    shutil.copytree(self._half.workdir, made.workdir)
-    return made
-
-  def same(self, run: Victim) -> bool:
-    """Whether a run has ended as the undisturbed one did."""
-    return run.outcome() == self._expected
-
-  def finish(self, row: Row, run: Victim, *prefix: str) -> None:
-    """Goes on to the end, and adds what came of it."""
-    done = run.done()
-    row.add(done - run.finish(*prefix), self.same(run))
 
 
 def sigkill(ground: Ground) -> Iterator[Row]:
@@ -111,7 +56,7 @@ def sigterm(ground: Ground) -> Iterator[Row]:
   stops = victim.stop_often(run, [signal.SIGTERM] * 5, ground.rng)
   same = ground.same(run)
   for stop in stops:
-    _check(stop.status == 143, str(stop))
+    check(stop.status == 143, str(stop))
     row.add(stop.lost, same)
   yield row
 
@@ -175,7 +120,7 @@ def disk(ground: Ground) -> Iterator[Row]:
       run = ground.half(folder)
       filler = folder / 'filler'
       filler.write_bytes(bytes(shutil.disk_usage(folder).free - left))
-      _refused(run.start(), 'No space left')
+      refused(run.start(), 'No space left')
       filler.unlink()
       ground.finish(row, run)
   yield row
@@ -183,8 +128,8 @@ def disk(ground: Ground) -> Iterator[Row]:
   with _mounted(ground.folder(), 'size=20m') as folder:
     run = ground.half(folder)
     _remount(folder, 'ro')
-    _refused(run.start(), 'Read-only file system')
-    _refused(run.ask('evaluate', *_QUICK), 'Read-only file system')
+    refused(run.start(), 'Read-only file system')
+    refused(run.ask('evaluate', *_QUICK), 'Read-only file system')
     _remount(folder, 'rw')
     ground.finish(row, run)
   yield row
@@ -197,7 +142,7 @@ def second_process(ground: Ground) -> Iterator[Row]:
   first = run.start()
   resumed = wait_for_steps(first, 1)
   first.send_signal(signal.SIGSTOP)
-  _refused(run.start(), 'one process at a time')
+  refused(run.start(), 'one process at a time')
   first.send_signal(signal.SIGCONT)
   succeed(first)
   row.add(done - resumed, ground.same(run))
@@ -228,7 +173,7 @@ def versions(ground: Ground) -> Iterator[Row]:
   wrong = {'widht': 8, 'steps': 'many', 'gradient': 'drag'}
   for field, value in wrong.items():
     path.write_text(json.dumps(fields | {field: value}))
-    _refused(run.start(), field)
+    refused(run.start(), field)
   del fields['free_bits']
   path.write_text(json.dumps(fields))
   ground.finish(older, run)
@@ -297,24 +242,6 @@ def evaluation(ground: Ground) -> Iterator[Row]:
   row.lost = done - resumed
   row.identical *= ground.same(run)
   yield row
-
-
-def _check(holds: bool, message: str) -> None:
-  if not holds:
-    raise AssertionError(message)
-
-
-def _refused(process: subprocess.Popen, reason: str) -> None:
-  """A process must end with one line of error, which names the reason."""
-  output, _ = process.communicate()
-  errors = [line for line in output.splitlines() if line.startswith('error: ')]
-  _check(
-    process.returncode == 2
-    and len(errors) == 1
-    and reason in errors[0]
-    and 'Traceback' not in output,
-    output,
-  )
 
 
 @contextlib.contextmanager
