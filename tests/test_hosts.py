@@ -1,6 +1,5 @@
 """Several processes train as one does."""
 
-import json
 import pathlib
 import re
 import signal
@@ -14,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 import tiny
+from tiny import rows_of
 
 from gen1shot import parallel, runs
 from gen1shot.errors import InputError
@@ -74,11 +74,6 @@ def start_two(folder, **kwargs):
     port = free.getsockname()[1]
   flags = (f'--coordinator=127.0.0.1:{port}', '--processes=2')
   return [start(folder, *flags, f'--process={i}', **kwargs) for i in range(2)]
-
-
-def rows_of(folder):
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope='module')

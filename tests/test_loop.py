@@ -1,23 +1,12 @@
 """The training loop compiles nothing anew, and its steps transfer nothing."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
-from tiny import CONFIG
+from tiny import RUN
 
 from gen1shot import compilation, runs
 
-RUN = dataclasses.replace(
-  CONFIG,
-  batch_size=2,
-  episode_length=2,
-  steps=6,
-  eval_every=2,
-  log_every=1,
-  eval_episodes=2,
-)
 COMPILED = '/jax/core/compile/backend_compile_duration'
 
 

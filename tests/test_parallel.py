@@ -1,14 +1,13 @@
 """Eight devices compute what one does."""
 
 import dataclasses
-import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_models import TINY
-from tiny import CONFIG
+from tiny import CONFIG, rows_of
 from trees import assert_same_bits
 
 from experiments.configs import get_config
@@ -200,11 +199,6 @@ def test_gradients_of_a_spread_set_are_those_of_one_device(name):
 
 
 # --- whole runs
-
-
-def rows_of(folder):
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  return [json.loads(line) for line in lines]
 
 
 def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):

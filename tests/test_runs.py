@@ -2,13 +2,12 @@
 
 import concurrent.futures
 import dataclasses
-import json
 import os
 import signal
 
 import jax.numpy as jnp
 import pytest
-from tiny import CONFIG
+from tiny import RUN, rows_of
 from trees import assert_same_bits
 
 from gen1shot import lock, preemption, runs, training, workdir
@@ -16,22 +15,7 @@ from gen1shot.checkpoints import recover
 from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.objectives import objective
 
-RUN = dataclasses.replace(
-  CONFIG,
-  batch_size=2,
-  episode_length=2,
-  steps=6,
-  eval_every=2,
-  log_every=1,
-  eval_episodes=2,
-)
-
 DATA = workdir.Data('', 'images', (8, 8, 1))
-
-
-def metrics_of(folder):
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  return [json.loads(line) for line in lines]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
@@ -50,16 +34,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, monkeypatch):
   with pytest.raises(NonFiniteError, match='at step 4;'):
     runs.train_and_evaluate(config, tmp_path)
   assert runs.load_run(tmp_path).step == 2
-  assert max(row['step'] for row in metrics_of(tmp_path)) == 2
+  assert max(row['step'] for row in rows_of(tmp_path)) == 2
 
 
 def test_a_run_can_be_trained_longer(tmp_path):
   runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), tmp_path)
   state = runs.train_and_evaluate(dataclasses.replace(RUN, steps=4), tmp_path)
   assert int(state.step) == 4
-  steps = [
-    row['step'] for row in metrics_of(tmp_path) if row['part'] == 'valid'
-  ]
+  steps = [row['step'] for row in rows_of(tmp_path) if row['part'] == 'valid']
   assert steps == [2, 4]
 
 
@@ -71,7 +53,7 @@ def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
   config = dataclasses.replace(RUN, steps=2)
   runs.train_and_evaluate(config, tmp_path)
   assert workdir.read_run(tmp_path)[0] == config
-  assert [row['step'] for row in metrics_of(tmp_path)] == [1, 2, 2]
+  assert [row['step'] for row in rows_of(tmp_path)] == [1, 2, 2]
 
 
 @pytest.mark.parametrize('name', ['lock', 'data.json', 'config.json.tmp'])
@@ -171,5 +153,5 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
   assert_same_bits(runs.train_and_evaluate(config, folder), expected)
   # What is best does not depend on it.
   assert runs.load_run(folder).step == runs.load_run(tmp_path / 'whole').step
-  steps = [row['step'] for row in metrics_of(folder) if row['part'] == 'train']
+  steps = [row['step'] for row in rows_of(folder) if row['part'] == 'train']
   assert steps == sorted({at, 2, 3, 4, 6})

@@ -1,5 +1,8 @@
 """The smallest statisticians that the tests build, and a training."""
 
+import dataclasses
+import json
+
 from gen1shot.config import Config
 
 # What the tests train.
@@ -25,6 +28,17 @@ CONFIG = Config(
   eval_episodes=50,
 )
 
+# A run of a few steps.
+RUN = dataclasses.replace(
+  CONFIG,
+  batch_size=2,
+  episode_length=2,
+  steps=6,
+  eval_every=2,
+  log_every=1,
+  eval_episodes=2,
+)
+
 # What they ask without having trained it.
 TINY = {
   'nets': 'dense',
@@ -34,3 +48,9 @@ TINY = {
   'c_dim': 4,
   'z_dim': 3,
 }
+
+
+def rows_of(folder):
+  """What the run in a workdir has logged."""
+  lines = (folder / 'metrics.jsonl').read_text().splitlines()
+  return [json.loads(line) for line in lines]
