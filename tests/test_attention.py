@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from gen1shot.nn.attention import filterbank, transformer
+from gen1shot.nn.attention import affine, filterbank, transformer
 
 IMAGE = jax.random.normal(jax.random.key(0), (9, 7, 2))
 
@@ -122,9 +122,67 @@ def test_a_coarse_read_averages_what_lies_between():
   )
 
 
-@pytest.mark.parametrize('kind', ['filterbank', 'transformer'])
+def test_affine_windows_that_do_not_turn_are_those_of_the_transformer():
+  parameters = 0.4 * jax.random.normal(jax.random.key(1), (3, 4))
+  patch = jax.random.normal(jax.random.key(2), (3, 4, 4, 2))
+  upright = transformer(parameters, 4, 9, 7)
+  turned = affine(jnp.pad(parameters, ((0, 0), (0, 2))), 4, 9, 7)
+  image = jnp.broadcast_to(IMAGE, (3, *IMAGE.shape))
+  for a, b in zip(upright, turned, strict=True):
+    np.testing.assert_allclose(a.box, b.box, atol=1e-5)
+  np.testing.assert_allclose(
+    upright[0].read(image), turned[0].read(image), atol=1e-5
+  )
+  np.testing.assert_allclose(
+    upright[1].write(patch), turned[1].write(patch), atol=1e-5
+  )
+
+
+def test_a_right_angle_turns_the_image_and_back():
+  image = jax.random.normal(jax.random.key(0), (9, 9, 2))
+  reading, writing = affine(jnp.zeros(6).at[4].set(np.pi / 2), 9, 9, 9)
+  np.testing.assert_allclose(reading.read(image), jnp.rot90(image), atol=1e-5)
+  np.testing.assert_allclose(
+    writing.write(image), jnp.rot90(image, -1), atol=1e-5
+  )
+
+
+def test_an_affine_read_of_a_plane_is_the_plane():
+  y, x = jnp.meshgrid(
+    jnp.linspace(-1, 1, 9), jnp.linspace(-1, 1, 9), indexing='ij'
+  )
+  plane = (2 * x - 3 * y + 1)[..., None]
+  sx, sy, tx, ty, angle, shear = 0.4, 0.3, 0.1, -0.2, 0.7, 0.5
+  parameters = jnp.array([np.log(sx), np.log(sy), tx, ty, angle, shear])
+  # Places half a pixel apart, so that a read does not average.
+  reading, _ = affine(parameters, 9, 9, 9)
+  turn = np.array(
+    [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+  )
+  A = turn @ np.array([[1, shear], [0, 1]]) @ np.diag([sx, sy])
+  v, u = np.meshgrid(
+    np.linspace(-1, 1, 9), np.linspace(-1, 1, 9), indexing='ij'
+  )
+  seen_x, seen_y = np.einsum('ij,jvu->ivu', A, np.stack([u, v]))
+  expected = 2 * (seen_x + tx) - 3 * (seen_y + ty) + 1
+  np.testing.assert_allclose(
+    reading.read(plane)[..., 0], expected, rtol=1e-4, atol=1e-5
+  )
+
+
+def test_an_affine_read_undoes_a_write_of_a_plane():
+  parameters = jnp.array([-0.5, -0.7, 0.1, -0.1, 0.4, 0.2])
+  reading, writing = affine(parameters, 9, 15, 15)
+  u, v = jnp.meshgrid(jnp.linspace(-1, 1, 9), jnp.linspace(-1, 1, 9))
+  patch = (1 + 2 * u - v)[..., None]
+  again = reading.read(writing.write(patch))
+  # Not at the rim, where what is written ends.
+  np.testing.assert_allclose(again[2:-2, 2:-2], patch[2:-2, 2:-2], atol=1e-4)
+
+
+@pytest.mark.parametrize('kind', ['filterbank', 'transformer', 'affine'])
 def test_gradients_are_those_of_differences(kind):
-  count = {'filterbank': 5, 'transformer': 4}[kind]
+  count = {'filterbank': 5, 'transformer': 4, 'affine': 6}[kind]
   parameters = 0.3 * jax.random.normal(jax.random.key(5), (count,))
   patch = jax.random.normal(jax.random.key(2), (4, 4, 2))
 
@@ -132,7 +190,8 @@ def test_gradients_are_those_of_differences(kind):
     if kind == 'filterbank':
       reading = writing = filterbank(parameters, 4, 9, 7)
     else:
-      reading, writing = transformer(parameters, 4, 9, 7)
+      windows = {'transformer': transformer, 'affine': affine}[kind]
+      reading, writing = windows(parameters, 4, 9, 7)
     return reading.read(IMAGE).sum(), (writing.write(patch) ** 2).mean()
 
   with jax.enable_x64(True):

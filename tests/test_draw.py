@@ -36,7 +36,9 @@ def make(scale=0.5, **fields):
   )
 
 
-@pytest.mark.parametrize('kind', ['none', 'filterbank', 'transformer'])
+@pytest.mark.parametrize(
+  'kind', ['none', 'filterbank', 'transformer', 'affine']
+)
 def test_scan_is_a_loop_over_steps(kind):
   """The equations of the paper once more, step by step, from the parameters."""
   module, params = make(attention=kind)
@@ -49,9 +51,9 @@ def test_scan_is_a_loop_over_steps(kind):
 
   def windows(layer, h):
     told = 1.5 * jnp.tanh(linear(layer, h) / 1.5)
-    if kind == 'transformer':
-      return attention.transformer(told, 3, 6, 6)
-    return (attention.filterbank(told, 3, 6, 6),) * 2
+    if kind == 'filterbank':
+      return (attention.filterbank(told, 3, 6, 6),) * 2
+    return getattr(attention, kind)(told, 3, 6, 6)
 
   zeros = jnp.zeros((2, 5))
   encoder = decoder = (zeros, zeros)

@@ -52,7 +52,7 @@ class DRAW(nn.Module):
   recurrent_steps: int = 8  # S
   hidden: int = 256  # H
   z_dim: int = 32  # D, of each step
-  attention: str = 'filterbank'  # filterbank, transformer or none
+  attention: str = 'filterbank'  # filterbank, transformer, affine or none
   read_size: int = 12  # pixels a side of what is read
   write_size: int = 12  # and of what is written
   remat: bool = False  # compute steps twice, to keep less in memory

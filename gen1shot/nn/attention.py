@@ -1,9 +1,9 @@
 """Windows onto images: differentiable reads and writes at an attended place.
 
-The kernels of a window are separable, so that a read and a write are two matrix
-products. Shapes: N pixels a side of the patch, images [H, W, C]; any leading
-axes. Pixels are numbered from 0; a side of n pixels has its middle at
-(n - 1) / 2.
+The kernels of an upright window are separable, so that a read and a write are
+two matrix products; of a window that turns they are one, with a larger kernel.
+Shapes: N pixels a side of the patch, images [H, W, C]; any leading axes. Pixels
+are numbered from 0; a side of n pixels has its middle at (n - 1) / 2.
 """
 
 import jax
@@ -118,6 +118,91 @@ def transformer(
     Window(read_rows, read_columns, one, box),
     Window(write_rows, write_columns, one, box),
   )
+
+
+@struct.dataclass
+class TurnedWindow:
+  """Samples a source [..., I, J, C] at A x B places that lie anywhere in it.
+
+  To read, the source is the image and the places are those of the patch; to
+  write, the other way round. Only the two factors of the kernel are kept, and
+  columns are summed before they meet rows.
+  """
+
+  rows: jax.Array  # [..., A, B, I]
+  columns: jax.Array  # [..., A, B, J]
+  box: jax.Array  # [..., 4]: as of a `Window`, around all four corners
+
+  def read(self, source: jax.Array) -> jax.Array:
+    """What is at the places: [..., I, J, C] -> [..., A, B, C]."""
+    seen = jnp.einsum('...abj,...ijc->...abic', self.columns, source)
+    return jnp.einsum('...abi,...abic->...abc', self.rows, seen)
+
+  write = read
+
+
+def affine(
+  parameters: jax.Array, size: int, height: int, width: int
+) -> tuple[TurnedWindow, TurnedWindow]:
+  """Windows of a spatial transformer with all six degrees of freedom.
+
+  Jaderberg et al. 2015, equation 1: coordinates go from u in the patch to
+  A u + t in the image, with A = R(angle) [[1, shear], [0, 1]] diag(s). Both
+  kernels are bilinear, and a coarse read averages, as those of `transformer`,
+  which this one equals without angle and shear.
+
+  Args:
+    parameters: [..., 6]: log s along x and y, t along x and y, the angle in
+      radians (from x to y, which points down) and the shear. Zeros are the
+      identity.
+    size: N, at least 2.
+    height: H.
+    width: W.
+
+  Returns:
+    The windows to `read` and to `write` through.
+  """
+  log_sx, log_sy, tx, ty, angle, shear = jnp.moveaxis(parameters, -1, 0)
+  sx, sy = jnp.exp(log_sx), jnp.exp(log_sy)
+  cos, sin = jnp.cos(angle), jnp.sin(angle)
+  a, b = sx * cos, sy * (shear * cos - sin)  # x of the image
+  c, d = sx * sin, sy * (shear * sin + cos)  # y of the image
+
+  def hats(places: jax.Array, side: int, spread: jax.Array) -> jax.Array:
+    spread = jnp.maximum(1.0, spread)[..., None, None, None]
+    distance = _index(places, side)[..., None] - jnp.arange(side)
+    return _hat(distance / spread) / spread
+
+  def grid(rows: int, columns: int) -> list[jax.Array]:
+    return jnp.meshgrid(jnp.linspace(-1, 1, columns), jnp.linspace(-1, 1, rows))
+
+  def over(x: jax.Array) -> jax.Array:
+    return x[..., None, None]
+
+  u, v = grid(size, size)
+  x = over(a) * u + over(b) * v + over(tx)  # [..., N, N], in the image
+  y = over(c) * u + over(d) * v + over(ty)
+  # How far neighbours of the patch are apart, in pixels of the image.
+  apart_x = jnp.hypot(a, b) * (width - 1) / (size - 1)
+  apart_y = jnp.hypot(c, d) * (height - 1) / (size - 1)
+  seen = hats(y, height, apart_y), hats(x, width, apart_x)
+  rows, columns = _index(y, height), _index(x, width)
+  box = jnp.stack(
+    [
+      bound(places, axis=(-2, -1))
+      for places in (rows, columns)
+      for bound in (jnp.min, jnp.max)
+    ],
+    axis=-1,
+  )
+  p, q = grid(height, width)
+  p, q = p - over(tx), q - over(ty)
+  # [..., H, W], in the patch: the inverse of A
+  u = (over(d) * p - over(b) * q) / over(sx * sy)
+  v = (over(a) * q - over(c) * p) / over(sx * sy)
+  one = jnp.ones(tx.shape)
+  drawn = hats(v, size, one), hats(u, size, one)
+  return TurnedWindow(*seen, box), TurnedWindow(*drawn, box)
 
 
 def _index(coordinate: jax.Array, side: int) -> jax.Array:

@@ -14,12 +14,12 @@ from flax import struct
 from gen1shot.distributions import DiagGaussian, kl
 from gen1shot.errors import InputError, check_choice
 from gen1shot.nn import attention
-from gen1shot.nn.attention import Window
+from gen1shot.nn.attention import TurnedWindow, Window
 from gen1shot.nn.dense import flatten
 from gen1shot.nn.sets import masked_mean
 
 _LIMIT = 1.5  # of the parameters of windows
-ATTENTION = ('filterbank', 'transformer', 'none')
+ATTENTION = ('filterbank', 'transformer', 'affine', 'none')
 
 
 class Reader(nn.Module):
@@ -66,19 +66,21 @@ class Writer(nn.Module):
 
 def _windows(
   kind: str, state: jax.Array, size: int, height: int, width: int
-) -> tuple[Window, Window]:
+) -> tuple[Window | TurnedWindow, Window | TurnedWindow]:
   """The windows of a state to read and to write through.
 
   Their parameters stay within _LIMIT, for which the publications do not ask:
   the gradients of a window that shrinks to a point, or leaves the image for
   good, have no bound. So a Gaussian filter has a standard deviation of 0.5 to
-  2.1 pixels, and a window zooms by 4.5 either way.
+  2.1 pixels, and a window zooms by 4.5 and turns by 86 degrees either way.
   """
-  count = {'filterbank': 5, 'transformer': 4}[kind]
+  count = {'filterbank': 5, 'transformer': 4, 'affine': 6}[kind]
   told = nn.Dense(count, kernel_init=nn.initializers.zeros)(state)
   parameters = _LIMIT * nn.tanh(told / _LIMIT)
   if kind == 'transformer':
     return attention.transformer(parameters, size, height, width)
+  if kind == 'affine':
+    return attention.affine(parameters, size, height, width)
   window = attention.filterbank(parameters, size, height, width)
   return window, window
 
