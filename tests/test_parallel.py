@@ -92,10 +92,10 @@ def statistician():
   return build('statistician')
 
 
-def build(name):
+def build(name, **fields):
   dataset = image_classes()
   config = small(name)
-  module = zoo.build(name, 'small', (28, 28, 1), **config.fields)
+  module = zoo.build(name, 'small', (28, 28, 1), **config.fields | fields)
   example = jnp.zeros((3, 28, 28, 1))
   state = training.init_state(module, config, example, jax.random.key(0))
   noise = np.random.default_rng(1)
@@ -147,10 +147,17 @@ def test_every_key_of_a_batch_counts_once(B):
 # --- one large set
 
 
-@pytest.mark.parametrize('name', ['statistician', 'gmn'])
+SETS = {
+  'statistician': {},
+  'gmn': {},
+  'maxima': {'name': 'statistician', 'pooling': 'mean_and_max'},
+}
+
+
+@pytest.mark.parametrize('model', SETS)
 @pytest.mark.parametrize('masked', [False, True])
-def test_a_set_spread_over_devices_is_encoded_as_on_one(name, masked):
-  module, _, params, _ = build(name)
+def test_a_set_spread_over_devices_is_encoded_as_on_one(model, masked):
+  module, _, params, _ = build(**{'name': model} | SETS[model])
   # 21 objects: three devices would be too many for some, eight do not divide.
   support = jax.random.bernoulli(jax.random.key(1), 0.3, (21, 28, 28, 1)) * 1.0
   mask = jnp.arange(21) % 3 > 0 if masked else None
@@ -177,9 +184,9 @@ def test_a_set_spread_over_devices_is_encoded_as_on_one(name, masked):
   assert_close(found, alone(params, support, mask, key))
 
 
-@pytest.mark.parametrize('name', ['statistician', 'gmn'])
-def test_gradients_of_a_spread_set_are_those_of_one_device(name):
-  module, _, params, _ = build(name)
+@pytest.mark.parametrize('model', SETS)
+def test_gradients_of_a_spread_set_are_those_of_one_device(model):
+  module, _, params, _ = build(**{'name': model} | SETS[model])
   support = jax.random.bernoulli(jax.random.key(1), 0.3, (24, 28, 28, 1)) * 1.0
 
   def loss(params, support, mask, axis_name):

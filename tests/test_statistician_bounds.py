@@ -22,7 +22,7 @@ OBJECTS = np.array([[0.8, -0.4], [1.1, 0.3], [0.2, 0.1], [-0.5, 0.9]])
 X = jnp.array(OBJECTS, jnp.float32)
 
 
-def linear_statistician(layers):
+def linear_statistician(layers, proposal='upto'):
   return Statistician(
     (X_DIM,),
     observation='gaussian',
@@ -34,6 +34,7 @@ def linear_statistician(layers):
     c_dim=C_DIM,
     z_dim=Z_DIM,
     layers=layers,
+    proposal=proposal,
     sample_dropout=False,
   )
 
@@ -156,9 +157,9 @@ def variables(maps):
 
 
 @functools.cache
-def linear_weights(layers):
+def linear_weights(layers, proposal='upto'):
   """(maps, log_weights [K, T], joint_log_weights [K, 1]), K = 100,000."""
-  module, maps = linear_statistician(layers), linear_params(layers)
+  module, maps = linear_statistician(layers, proposal), linear_params(layers)
 
   @jax.jit
   def weigh(key):
@@ -181,9 +182,10 @@ def check_estimate(log_weights, exact):
   assert (abs(estimate - exact) < SIGMAS * stderr + 1e-4).all()
 
 
+@pytest.mark.parametrize('proposal', models.PROPOSALS)
 @pytest.mark.parametrize('layers', [1, 2, 3])
-def test_log_weights_estimate_the_exact_predictive(layers):
-  maps, log_weights, _ = linear_weights(layers)
+def test_log_weights_estimate_the_exact_predictive(layers, proposal):
+  maps, log_weights, _ = linear_weights(layers, proposal)
   check_estimate(log_weights, log_predictive(maps, layers))
 
 
@@ -209,6 +211,7 @@ def check_below(samples, exact):
 def test_one_sample_bounds_stay_below_the_exact_values():
   maps, predictive, joint = linear_weights(1)
   check_below(predictive, log_predictive(maps, 1))
+  check_below(linear_weights(1, 'before')[1], log_predictive(maps, 1))
   check_below(joint, log_joint(maps, 1))
 
 

@@ -12,14 +12,16 @@ from tiny import TINY
 
 from gen1shot.distributions import DiagGaussian
 from gen1shot.models.statistician import Statistician
+from gen1shot.nn import sets
 
 T, SHAPE = 5, (4, 3, 1)
 
 
-@pytest.fixture(scope='module')
-def statistician():
+@pytest.fixture(scope='module', params=['mean', 'mean_and_max'])
+def statistician(request):
   """(module, variables) with noise in every parameter; L = 2, no dropout."""
-  module = Statistician(SHAPE, layers=2, sample_dropout=False, **TINY)
+  fields = TINY | {'pooling': request.param}
+  module = Statistician(SHAPE, layers=2, sample_dropout=False, **fields)
   return module, initialised(module)
 
 
@@ -147,6 +149,32 @@ def test_log_weights_depend_on_the_past_and_present_only(statistician, x):
 
   for depends in influence(weigh, x):
     np.testing.assert_array_equal(depends, np.tri(T, T, 0, bool))
+
+
+@pytest.mark.parametrize(('proposal', 'present'), [('upto', 0), ('before', -1)])
+def test_proposals_see_what_they_say(statistician, x, proposal, present):
+  module, params = statistician
+  module = module.clone(proposal=proposal)
+
+  def contexts(x):
+    def draw(module):
+      return module.sample_posterior(module.encode(x), 2).c.sum((0, -1))
+
+    rngs = streams(jax.random.key(2))
+    return module.apply(params, method=draw, rngs=rngs)[None]
+
+  (depends,) = influence(contexts, x)
+  np.testing.assert_array_equal(depends, np.tri(T, T, present, dtype=bool))
+
+
+def test_maxima_of_a_set_are_those_of_its_objects():
+  h = jax.random.normal(jax.random.key(0), (T, 3)) - 5.0  # never above 0
+  expected = np.maximum.accumulate(h, axis=0)
+  assert_same(sets.prefix_maxima(h), expected)
+  assert_same(sets.masked_max(h), expected[-1])
+  assert_same(sets.masked_max(h, jnp.arange(T) < 3), expected[2])
+  assert_same(sets.masked_max(h, jnp.zeros(T, bool)), np.zeros(3))
+  assert_same(sets.masked_max(h[:0]), np.zeros(3))
 
 
 MASK = np.array([True, False, True, True, False])

@@ -14,10 +14,20 @@ from flax import struct
 
 from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, kl, observation
-from gen1shot.errors import check_positive
+from gen1shot.errors import check_choice, check_positive
 from gen1shot.nn import latents
+from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
-from gen1shot.nn.sets import blank, masked_mean, prefix_means
+from gen1shot.nn.sets import (
+  blank,
+  masked_max,
+  masked_mean,
+  prefix_maxima,
+  prefix_means,
+)
+
+POOLINGS = ('mean', 'mean_and_max')
+PROPOSALS = ('upto', 'before')
 
 # q(c | set) starts narrower than p(c), so that the context carries a signal
 # from the first step on; at equal width the other networks learn to ignore it.
@@ -60,9 +70,13 @@ class Statistician(nn.Module):
   c_dim: int = 128  # of the context
   z_dim: int = 32  # of each stochastic layer
   layers: int = 2  # L
+  pooling: str = 'mean'  # of the features of a set; mean or mean_and_max
+  proposal: str = 'upto'  # of c at position t, see log_weights; or before
   sample_dropout: bool = True  # training hides a random subset from q(c)
 
   def setup(self) -> None:
+    check_choice('pooling', self.pooling, POOLINGS)
+    check_choice('proposal', self.proposal, PROPOSALS)
     check_positive(
       self, 'layers', 'width', 'features', 'hidden', 'c_dim', 'z_dim'
     )
@@ -101,7 +115,7 @@ class Statistician(nn.Module):
     drops = self.sample_dropout and self.has_rng('dropout')
     pooled = self._keep_some(len(x), mask) if drops else mask
     # q(c | D) and KL(q(c | D) || p(c))
-    q_c = self._context(*masked_mean(h, pooled))
+    q_c = self._context(*self._pool(h, pooled))
     kl_context = kl(q_c, self._context_prior()).sum(-1)
     c = q_c.sample(self._key(), (1,))
     # sum_l KL(q(z_l | z_l+1, x, c) || p(z_l | z_l+1, c)), top layer first
@@ -121,7 +135,9 @@ class Statistician(nn.Module):
     """log importance weights of log p(x_t | x_<t), every prefix in one pass.
 
     p(x_t | x_<t) is defined as ∫ q(c | x_<t) p(x_t | c) dc, with p(c) for the
-    empty prefix.
+    empty prefix. c is drawn from q(c | x_<=t) or, with the proposal `before`,
+    from q(c | x_<t) itself. Trained with the latter a context pays nothing for
+    what it knows, and has no use for what tells x_t from its class.
 
     Args:
       x: objects [T, *shape].
@@ -139,7 +155,7 @@ class Statistician(nn.Module):
   def joint_log_weights(self, x: jax.Array, num_samples: int) -> jax.Array:
     """log importance weights of log p(x_1..x_T): [T, *shape] -> [K, 1]."""
     h = self.encoder(x)
-    q_c = self._context(*masked_mean(h))
+    q_c = self._context(*self._pool(h))
     c = q_c.sample(self._key(), (num_samples,))  # [K, D]
     objects_c = c[:, None]
     zs = latents.sample(self.posteriors, self._key, h, objects_c)
@@ -180,7 +196,7 @@ class Statistician(nn.Module):
 
     With an `axis_name`, of the shares that the devices of that axis have.
     """
-    return self._context(*masked_mean(self.encoder(support), mask, axis_name))
+    return self._context(*self._pool(self.encoder(support), mask, axis_name))
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
 
@@ -193,7 +209,7 @@ class Statistician(nn.Module):
         after another; None for one set.
     """
     h = self.encoder(x)
-    upto = self._context(*prefix_means(h, starts))
+    upto = self._context(*self._pool_prefixes(h, starts))
     first = jnp.arange(len(x)) == 0
     if starts is not None:
       first |= starts
@@ -208,26 +224,39 @@ class Statistician(nn.Module):
     return Encoded(h, before, upto)
 
   def sample_posterior(self, encoded: Encoded, num_samples: int) -> Latents:
-    """Draws c ~ q(c | x_<=t) and z ~ q(z | x_t, c) for every t."""
-    c = encoded.upto.sample(self._key(), (num_samples,))
+    """Draws c from the proposal and z ~ q(z | x_t, c) for every t."""
+    proposal = encoded.before if self._cancels() else encoded.upto
+    c = proposal.sample(self._key(), (num_samples,))
     return Latents(c, latents.sample(self.posteriors, self._key, encoded.h, c))
 
   def log_p(self, x: jax.Array, encoded: Encoded, drawn: Latents) -> jax.Array:
-    """log p(x_t | z, c) p(z | c) q(c | x_<t): [K, T]."""
-    prior = encoded.before.log_prob(drawn.c).sum(-1)
-    return prior + self._log_p_local(x, drawn)
+    """log p(x_t | z, c) p(z | c) q(c | x_<t): [K, T].
+
+    The last factor is left out where it cancels.
+    """
+    local = self._log_p_local(x, drawn)
+    if self._cancels():
+      return local
+    return encoded.before.log_prob(drawn.c).sum(-1) + local
 
   def log_q(self, encoded: Encoded, drawn: Latents) -> jax.Array:
-    """log q(z | x_t, c) q(c | x_<=t): [K, T]."""
-    proposal = encoded.upto.log_prob(drawn.c).sum(-1)
-    return proposal + latents.log_prob(
-      self.posteriors, drawn.z, encoded.h, drawn.c
-    )
+    """log of q(z | x_t, c) and of the proposal, unless it cancels: [K, T]."""
+    local = latents.log_prob(self.posteriors, drawn.z, encoded.h, drawn.c)
+    if self._cancels():
+      return local
+    return encoded.upto.log_prob(drawn.c).sum(-1) + local
 
   # Pieces.
 
   def _key(self) -> jax.Array:
     return self.make_rng('sample')
+
+  def _cancels(self) -> bool:
+    """Whether c is drawn from its own prior, so that their ratio is 1.
+
+    Left out, so that the gradient is without the noise of their scores.
+    """
+    return self.proposal == 'before'
 
   def _keep_some(self, T: int, mask: jax.Array | None) -> jax.Array:
     """Sample dropout: a random subset, of a uniform size, that is pooled."""
@@ -237,6 +266,27 @@ class Statistician(nn.Module):
     order = jnp.where(present, jax.random.uniform(order_key, (T,)), 2.0)
     kept = jax.random.randint(size_key, (), 1, present.sum() + 1)
     return present & (order.argsort().argsort() < kept)
+
+  def _pool(
+    self,
+    h: jax.Array,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+  ) -> tuple[jax.Array, jax.Array]:
+    """What is pooled of h [T, F], and the count []."""
+    pooled, count = masked_mean(h, mask, axis_name)
+    if self.pooling == 'mean_and_max':
+      pooled = join(pooled, masked_max(h, mask, axis_name))
+    return pooled, count
+
+  def _pool_prefixes(
+    self, h: jax.Array, starts: jax.Array | None
+  ) -> tuple[jax.Array, jax.Array]:
+    """The same of x_<=t for every t, and the counts [T]."""
+    pooled, counts = prefix_means(h, starts)
+    if self.pooling == 'mean_and_max':
+      pooled = join(pooled, prefix_maxima(h, starts))
+    return pooled, counts
 
   def _context_prior(self) -> DiagGaussian:
     return DiagGaussian.standard((self.c_dim,))

@@ -1,4 +1,4 @@
-"""What is known of a set: means of its objects, and matching against them.
+"""What is known of a set: means and maxima of its objects, and matching.
 
 Shapes: T objects, F features, M objects in a memory, D the match space. A mask
 is boolean [T], True where an object counts; None means that all do. `starts` is
@@ -51,6 +51,24 @@ def gathered(x: jax.Array, axis_name: str | None) -> jax.Array:
   return jax.lax.all_gather(x, axis_name, tiled=True)
 
 
+def masked_max(
+  features: jax.Array,
+  mask: jax.Array | None = None,
+  axis_name: str | None = None,
+) -> jax.Array:
+  """Largest of each feature over the objects of a set: [F]; 0 of an empty set.
+
+  Of a set that is spread over the devices of an axis, if one is named.
+  """
+  present = jnp.ones(len(features), bool) if mask is None else mask
+  # Gathered, as the maximum over devices has no gradient.
+  features, present = (gathered(x, axis_name) for x in (features, present))
+  largest = jnp.where(present[:, None], features, -jnp.inf).max(
+    0, initial=-jnp.inf
+  )
+  return jnp.where(present.any(), largest, 0.0)
+
+
 def same_set(T: int, starts: jax.Array | None) -> jax.Array:
   """Which pairs of objects belong to one set: boolean [T, T]."""
   if starts is None:
@@ -76,6 +94,29 @@ def prefix_means(
   upto = jnp.tril(same_set(len(features), starts)).astype(features.dtype)
   counts = upto.sum(1)
   return (upto @ features) / counts[:, None], counts
+
+
+def prefix_maxima(
+  features: jax.Array, starts: jax.Array | None = None
+) -> jax.Array:
+  """Largest of each feature over x_<=t for every t, in one pass.
+
+  Args:
+    features: [T, F].
+    starts: boolean [T] or None.
+
+  Returns:
+    [T, F]: of the objects of t's own set up to and with t.
+  """
+  if starts is None:
+    starts = jnp.zeros(len(features), bool)
+
+  def further(left, right):
+    (begins, largest), (begins_again, new) = left, right
+    both = jnp.where(begins_again, new, jnp.maximum(largest, new))
+    return begins | begins_again, both
+
+  return jax.lax.associative_scan(further, (starts[:, None], features))[1]
 
 
 @struct.dataclass
