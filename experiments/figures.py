@@ -1,7 +1,7 @@
 """Figures drawn with matplotlib, which is the extra `plots`."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,23 @@ def pictures(values: np.ndarray) -> Any:
   for i, picture in enumerate(values):
     panel = figure.add_subplot(1, len(values), 1 + i, xticks=[], yticks=[])
     panel.imshow(picture, cmap='Greys', vmin=0, vmax=values.max())
+  return figure
+
+
+def curves(
+  points: Mapping[str, Sequence[tuple[int, float]]], label: str
+) -> Any:
+  """Lines (step, value), by their names; `label` is the value's.
+
+  Raises:
+    InputError: no matplotlib.
+  """
+  figure = empty(2 * _PANEL, _PANEL)
+  panel = figure.add_subplot(xlabel='step', ylabel=label)
+  for name, line in points.items():
+    panel.plot(*zip(*line, strict=True), label=name)
+  panel.legend()
+  panel.grid(alpha=0.3)
   return figure
 
 

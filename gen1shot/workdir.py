@@ -17,6 +17,7 @@ from gen1shot.files import read_text, write_text
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
 _MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
+_MOST_METRICS = 10**8  # bytes, of hundreds of thousands of rows
 # What there may be when the start of a run was killed, also with .tmp.
 _STARTING = (lock.NAME, 'vocabulary.json', 'data.json', 'config.json')
 
@@ -193,6 +194,18 @@ class MetricsLog:
     if self._events is not None:
       for name, value in metrics.items():
         self._events.add_scalar(f'{part}/{name}', value, step)
+
+
+def read_metrics(folder: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of metrics.jsonl, in the order of their steps.
+
+  A row that is being written, or that a kill cut short, is left out.
+
+  Raises:
+    InputError: there is no such file, or it cannot be read.
+  """
+  lines = read_text(folder / 'metrics.jsonl', _MOST_METRICS).splitlines()
+  return [json.loads(line) for line in lines if _step_of(line) < float('inf')]
 
 
 def _step_of(line: str) -> float:

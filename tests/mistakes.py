@@ -256,6 +256,17 @@ MISTAKES = {
     ['--workdir=run'],
     ['dataset distributions; got folder'],
   ),
+  'curves of a missing folder': ('curves', ['--workdir=no'], ['no/metrics']),
+  'curves of no such metric': (
+    'curves',
+    ['--workdir=run', '--metric=bounds'],
+    ["did you mean 'bound'"],
+  ),
+  'curves as something else': (
+    'curves',
+    ['--workdir=run', '--out=curves.svg'],
+    ['.png file; got curves.svg'],
+  ),
   'summaries of images': (
     'summaries',
     ['--workdir=run'],

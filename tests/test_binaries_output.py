@@ -1,5 +1,6 @@
 """What the binaries write: runs, results, sheets, help."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -154,6 +155,24 @@ def test_the_table_puts_models_side_by_side(trained, tmp_path):
     figures = [row[name] for name in ('1st', '2nd', '3rd', '4th', '5th')]
     assert all(figure['mean'] < 0 for figure in figures)
     assert '10th' not in row
+
+
+def test_curves_are_drawn_and_written(trained, tmp_path):
+  pytest.importorskip('matplotlib')
+  workdir, _ = trained
+  out = tmp_path / 'curves.png'
+  arguments = (f'--workdir={workdir}', f'--out={out}', '--part=train')
+  assert run('curves', *arguments) == f'curves: {out}\n'
+  assert out.read_bytes().startswith(b'\x89PNG')
+  lines = (workdir / 'metrics.jsonl').read_text().splitlines()
+  rows = [row for row in map(json.loads, lines) if row['part'] == 'train']
+  with out.with_suffix('.csv').open(newline='') as file:
+    table = list(csv.DictReader(file))
+  assert [int(row['step']) for row in table] == [row['step'] for row in rows]
+  assert [float(row['bound']) for row in table] == [
+    row['bound'] for row in rows
+  ]
+  assert {row['run'] for row in table} == {workdir.name}
 
 
 @pytest.mark.parametrize('shots', [2, 0])
