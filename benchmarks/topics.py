@@ -81,7 +81,7 @@ def ours(source: sources.Source) -> None:
     f'gen1shot, {config.steps} steps',
     seconds,
     np.asarray(topics),
-    f'{scores.perplexity():.2f}, of the bound {scores.perplexity_bound():.2f}; '
+    f'{scores.perplexity()}, of the bound {scores.perplexity_bound()}; '
     f'and {compiled:.1f} s to compile',
   )
 

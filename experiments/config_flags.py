@@ -40,6 +40,29 @@ def _define(name: str, value: Any, meaning: str) -> None:
   _DEFINE[type(value)](f'config.{name}', value, meaning)
 
 
+def command_of(config: Config) -> str:
+  """The command whose flags give a configuration; its data lie in `...`."""
+  words = ['python experiments/train.py', f'--model={config.model}']
+  usual = get_config(config.model, config.preset, config.dataset)
+  if config.preset != 'small':
+    words.append(f'--preset={config.preset}')
+  if config.dataset != get_config(config.model, config.preset).dataset:
+    words.append(f'--dataset={config.dataset}')
+  if config.data_dir is not None:
+    words.append('--data_dir=...')
+  for field in dataclasses.fields(Config):
+    value = getattr(config, field.name)
+    if field.name in ('steps', 'seed') and value != getattr(usual, field.name):
+      words.append(f'--{field.name}={value}')
+    if field.name not in _NAMED and value != getattr(usual, field.name):
+      words.append(f'--config.{field.name}={value}')
+  known = zoo.module_fields(config.model, config.preset)
+  for name, value in (known | config.fields).items():
+    if value != known[name]:
+      words.append(f'--config.{name}={value}')
+  return ' '.join(words)
+
+
 def configured(**named: Any) -> Config:
   """The configuration that the flags give; `named` replaces its fields.
 

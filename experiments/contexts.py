@@ -11,26 +11,25 @@ import pathlib
 import figures
 import jax
 import numpy as np
+import origin
 from absl import flags
 
-from gen1shot import commandline, compilation, runs
+from gen1shot import commandline, compilation
 from gen1shot.data.episodes import EpisodeSpec
 from gen1shot.data.reals import Reals
 from gen1shot.errors import InputError
 from gen1shot.evaluation.contexts import embed_sets
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_integer('sets', 1000, 'how many', lower_bound=2)
 flags.DEFINE_integer('seed', 0, 'of the sets', lower_bound=0)
 flags.DEFINE_string('out', 'contexts.png', 'the picture')
-flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
   compilation.enable_cache()
-  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  trained = origin.load_trained()
   dataset = getattr(trained.load_source(None), FLAGS.part)
   if not isinstance(dataset, Reals):
     raise InputError(

@@ -1,13 +1,15 @@
 """Scores a trained model on held-out classes, and prints tables.
 
   python experiments/evaluate.py --workdir=runs/statistician-omniglot
+  python experiments/evaluate.py --load=statistician-omniglot
 
 likelihood: predictive log p(x_t | x_<t) at every position, and the joint
 figure, with K samples and beside them the one-sample bounds. classification:
 5- and 20-way, 1- and 5-shot. activity: active units of the posterior.
 perplexity: of documents, with the KL that their latents cost. probe: what
 contexts know of the distributions behind sets of reals. Each writes
-results/<task>.json to the workdir; without --tasks, all that suit the data.
+results/<task>.json to the workdir, or to runs/<name> of --load; without
+--tasks, all that suit the data.
 
   python experiments/evaluate.py --workdir=runs/gmn,runs/vae --tasks=table
 
@@ -29,7 +31,8 @@ TABLE = 'table'
 _MOST = 10**6  # samples, episodes or tasks: more fill the memory, or never end
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list('workdir', None, 'of the training, or of several')
+flags.DEFINE_list('workdir', [], 'of the training, or of several')
+flags.DEFINE_list('load', [], 'names of models of the package')
 flags.DEFINE_list(
   'tasks',
   None,
@@ -76,7 +79,6 @@ flags.DEFINE_integer(
   lower_bound=1,
   upper_bound=_MOST,
 )
-flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
@@ -84,10 +86,7 @@ def main() -> None:
   asked = FLAGS.tasks or ()
   for task in asked:
     check_choice('task', task, (*reports.TASKS, TABLE))
-  folders = [pathlib.Path(name).expanduser() for name in FLAGS.workdir]
-  if not folders:
-    raise InputError('workdir must name a run; got none')
-  loaded = {folder: load(folder) for folder in folders}
+  loaded = load()
   for trained, dataset in loaded.values():
     for task in asked:
       # The table is made of likelihoods.
@@ -95,7 +94,7 @@ def main() -> None:
       reports.check_task(needed, trained.config.dataset, dataset.kind)
   for task in asked or reports.TASKS:
     if task == TABLE:
-      publish(comparison_report(loaded, FLAGS), folders[0], task)
+      publish(comparison_report(loaded, FLAGS), next(iter(loaded)), task)
       continue
     for folder, (trained, dataset) in loaded.items():
       made = reports.TASKS[task]
@@ -103,10 +102,24 @@ def main() -> None:
         publish(made.report(trained, dataset, FLAGS), folder, task)
 
 
-def load(folder: pathlib.Path) -> tuple[runs.Trained, Dataset]:
-  """What the run in a workdir has learned, and the data to evaluate it on."""
-  trained = runs.load_run(folder)
-  return trained, getattr(trained.load_source(FLAGS.data_dir), FLAGS.part)
+def load() -> dict[pathlib.Path, tuple[runs.Trained, Dataset]]:
+  """Where results go -> the model, and the data to evaluate it on.
+
+  Raises:
+    InputError: no models, or nothing to load where they should be.
+  """
+  trained = {}
+  for name in FLAGS.workdir:
+    folder = pathlib.Path(name).expanduser()
+    trained[folder] = runs.load_run(folder)
+  for name in FLAGS.load:
+    trained[pathlib.Path('runs', name)] = runs.load_shipped(name)
+  if not trained:
+    raise InputError('give --workdir, --load or both; got neither')
+  return {
+    folder: (model, getattr(model.load_source(FLAGS.data_dir), FLAGS.part))
+    for folder, model in trained.items()
+  }
 
 
 def publish(report: reports.Report, folder: pathlib.Path, task: str) -> None:

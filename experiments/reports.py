@@ -34,8 +34,8 @@ class Report:
   protocol: dict[str, Any]
   rows: list[dict[str, Any]]
 
-  def publish(self, path: pathlib.Path) -> None:
-    """Prints the table and writes it as JSON."""
+  def show(self) -> None:
+    """Prints the table."""
     say('\n' + ', '.join(f'{k} {v}' for k, v in self.protocol.items()))
     cells = [list(self.rows[0])] + [
       ['' if cell is None else str(cell) for cell in row.values()]
@@ -44,6 +44,10 @@ class Report:
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     for row in cells:
       say('  '.join(c.rjust(w) for c, w in zip(row, widths, strict=True)))
+
+  def publish(self, path: pathlib.Path) -> None:
+    """Prints the table and writes it as JSON."""
+    self.show()
     content = {'protocol': self.protocol, 'rows': self.rows}
     text = json.dumps(content, indent=2, default=dataclasses.asdict)
     files.write_text(path, text + '\n')
@@ -156,8 +160,8 @@ def probe_report(
     {
       'probe': name,
       'family %': Figure.of(100.0 * score.family),
-      'mean R2': round(score.mean, 4),
-      'variance R2': round(score.variance, 4),
+      'mean R2': Figure.of(score.mean),
+      'variance R2': Figure.of(score.variance),
     }
     for name, score in scores.items()
   ]
@@ -182,8 +186,8 @@ def perplexity_report(
   row = {
     'passages': len(scores.words),
     'words': int(scores.words.sum()),
-    'perplexity': round(scores.perplexity(), 3),
-    'of the bound': round(scores.perplexity_bound(), 3),
+    'perplexity': scores.perplexity(),
+    'of the bound': scores.perplexity_bound(),
     'KL of a passage': Figure.of(scores.kl),
   }
   return Report(protocol, [row])

@@ -2,6 +2,7 @@
 
   python experiments/sample.py --workdir=runs/statistician-omniglot
   python experiments/sample.py --workdir=... --support=a.png,b.png
+  python experiments/sample.py --load=gmn-omniglot --support=a.png,b.png
 
 The sheet has a row for each concept: support | samples. With --growing it has a
 row for each number of examples, of one episode that takes turns among --classes
@@ -16,9 +17,10 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import origin
 from absl import flags
 
-from gen1shot import commandline, compilation, plotting, runs, sheets
+from gen1shot import commandline, compilation, plotting, sheets
 from gen1shot.data import folder as image_files
 from gen1shot.data.episodes import (
   Dataset,
@@ -33,7 +35,6 @@ from gen1shot.nn.canvas import Stroke
 _MOST = 10_000  # rows or columns: more make no picture
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_list('support', None, 'image files of one concept')
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'else, of where')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
@@ -51,14 +52,13 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string('out', None, 'the sheet; default sheet.png, or .txt')
 flags.DEFINE_string('film', None, 'a GIF of the first row, step by step')
-flags.mark_flag_as_required('workdir')
 
 _WORDS = 20  # of a text, where there is no support to be as long as
 
 
 def main() -> None:
   compilation.enable_cache()
-  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  trained = origin.load_trained()
   kind = trained.data.kind
   if kind != 'images' and (FLAGS.support or FLAGS.growing):
     raise InputError(
@@ -67,7 +67,8 @@ def main() -> None:
     )
   concept_key, sample_key = jax.random.split(jax.random.key(FLAGS.seed))
   if FLAGS.support:
-    support = _read(FLAGS.support, trained.data.object_shape)[None]
+    shape = trained.data.object_shape
+    support = jnp.asarray(image_files.read_images(FLAGS.support, shape))[None]
     mask, vocabulary = None, None
   else:
     source = trained.load_source(FLAGS.data_dir)
@@ -126,17 +127,6 @@ def _draw(
   # [1, ways, shots, ...]: the classes take turns.
   turns = support.swapaxes(1, 2).reshape(1, -1, *dataset.object_shape)
   return turns[:, : FLAGS.shots], None
-
-
-def _read(paths: list[str], shape: tuple[int, ...]) -> jax.Array:
-  images = [image_files.read_image(pathlib.Path(path)) for path in paths]
-  for path, image in zip(paths, images, strict=True):
-    if image.shape != shape:
-      raise InputError(
-        f'support images must be {shape[0]}x{shape[1]} pixels, as in the '
-        f'training; got {image.shape[0]}x{image.shape[1]} in {path}'
-      )
-  return jnp.asarray(np.stack(images), jnp.float32)
 
 
 if __name__ == '__main__':

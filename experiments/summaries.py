@@ -11,28 +11,27 @@ import pathlib
 import figures
 import jax
 import numpy as np
+import origin
 from absl import flags
 
-from gen1shot import commandline, compilation, runs
+from gen1shot import commandline, compilation
 from gen1shot.data.episodes import EpisodeSpec, sample_episodes
 from gen1shot.errors import InputError
 from gen1shot.evaluation.generation import make_sampler
 from gen1shot.evaluation.summary import make_summary
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('clouds', 16, 'how many', lower_bound=1)
 flags.DEFINE_integer('size', 6, 'points kept of each', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'of the clouds', lower_bound=0)
 flags.DEFINE_string('out', 'summaries.png', 'the picture')
-flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
   compilation.enable_cache()
-  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  trained = origin.load_trained()
   if trained.data.object_shape != (2,):
     raise InputError(
       'summaries are drawn of points in the plane; got dataset '

@@ -175,16 +175,28 @@ class Config:
       raise InputError(f'config.json must be JSON; got: {e}') from e
     if type(values) is not dict:
       raise InputError(f'config.json must be fields; got {text[:40]!r}')
-    known = {field.name for field in dataclasses.fields(cls)}
-    if unknown := values.keys() - known:
-      raise InputError(
-        'config.json must hold fields of this version of gen1shot; got '
-        f'{", ".join(sorted(unknown))}, which it does not have'
-      )
-    config = cls(**values)
-    if missing := sorted(known - values.keys()):
+    config = cls.from_fields(values)
+    if missing := sorted(_names() - values.keys()):
       logging.warning(
         'config.json is of an older version: taken as %s',
         ', '.join(f'{name}={getattr(config, name)}' for name in missing),
       )
     return config
+
+  @classmethod
+  def from_fields(cls, values: dict[str, Any]) -> 'Config':
+    """The configuration of some fields; the others have their defaults.
+
+    Raises:
+      InputError: a field is unknown to this version, or has no meaning.
+    """
+    if unknown := values.keys() - _names():
+      raise InputError(
+        'a configuration must hold fields of this version of gen1shot; got '
+        f'{", ".join(sorted(unknown))}, which it does not have'
+      )
+    return cls(**values)
+
+
+def _names() -> set[str]:
+  return {field.name for field in dataclasses.fields(Config)}

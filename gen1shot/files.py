@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 from collections.abc import Callable
+from importlib.resources.abc import Traversable
 
 from gen1shot import parallel
 from gen1shot.errors import InputError
@@ -32,19 +33,31 @@ def write(
     raise InputError(f'{path} must be a file that can be written: {e}') from e
 
 
-def read_text(path: pathlib.Path, most: int) -> str:
+def read_bytes(path: Traversable, most: int) -> bytes:
+  """A file of at most so many bytes.
+
+  Raises:
+    InputError: it has more, or cannot be read.
+  """
+  try:
+    with path.open('rb') as file:
+      content = file.read(most + 1)
+  except OSError as e:
+    raise InputError(f'{path} must be a file that can be read: {e}') from e
+  if len(content) > most:
+    raise InputError(f'{path} must have at most {most:,} bytes; got more')
+  return content
+
+
+def read_text(path: Traversable, most: int) -> str:
   """A text in UTF-8 of at most so many bytes.
 
   Raises:
     InputError: it has more, is no text, or cannot be read.
   """
   try:
-    with path.open('rb') as file:
-      content = file.read(most + 1)
-    if len(content) > most:
-      raise InputError(f'{path} must have at most {most:,} bytes; got more')
-    return content.decode('utf-8')
-  except (OSError, UnicodeDecodeError) as e:
+    return read_bytes(path, most).decode('utf-8')
+  except UnicodeDecodeError as e:
     raise InputError(f'{path} must be a text that can be read: {e}') from e
 
 

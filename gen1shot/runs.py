@@ -2,16 +2,19 @@
 
 import dataclasses
 import pathlib
+from importlib.resources.abc import Traversable
 
 import jax
 from flax import linen as nn
 
 from gen1shot import (
+  building,
   checkpoints,
   compilation,
   lock,
   parallel,
   sheets,
+  shipped,
   workdir,
   zoo,
 )
@@ -22,7 +25,6 @@ from gen1shot.data.episodes import (
   Dataset,
   Episodes,
   EpisodeSpec,
-  blank_objects,
   sample_episodes,
 )
 from gen1shot.errors import InputError
@@ -54,10 +56,7 @@ def _keys(config: Config) -> dict[str, jax.Array]:
 
 def _build(config: Config, data: workdir.Data) -> tuple[nn.Module, TrainState]:
   """The module of a configuration, and its state at step 0."""
-  module = zoo.build(
-    config.model, config.preset, data.object_shape, **config.fields
-  )
-  example = blank_objects(data.kind, data.object_shape, config.episode_length)
+  module, example = building.build(config, data)
   return module, init_state(module, config, example, _keys(config)['init'])
 
 
@@ -102,6 +101,16 @@ def load_run(folder: pathlib.Path) -> Trained:
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
   return Trained(config, data, module, state.averaged, int(state.step))
+
+
+def load_shipped(name: str, folder: Traversable = shipped.FOLDER) -> Trained:
+  """The same of a trained model that comes with the package.
+
+  Raises:
+    InputError: see `shipped.load`.
+  """
+  module, params, card = shipped.load(name, folder)
+  return Trained(card.config, card.data, module, params, card.step)
 
 
 def train_and_evaluate(

@@ -37,16 +37,19 @@ class Data:
   def from_json(cls, text: str) -> 'Data':
     """Raises InputError when the text is not what `to_json` wrote."""
     with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
-      saved = json.loads(text)
-      data = cls(
-        saved['fingerprint'], saved['kind'], tuple(saved['object_shape'])
-      )
-      if all(type(n) is int and 0 < n < 2**31 for n in data.object_shape):
-        return data
+      return cls.from_fields(json.loads(text))
     raise InputError(
       'data.json must hold the fingerprint, the kind and the object_shape of '
       f'data; got {text[:40]!r}'
     )
+
+  @classmethod
+  def from_fields(cls, values: dict[str, Any]) -> 'Data':
+    """Raises ValueError, KeyError or TypeError unless they are such fields."""
+    shape = tuple(values['object_shape'])
+    if not all(type(n) is int and 0 < n < 2**31 for n in shape):
+      raise ValueError('object_shape must be sizes')
+    return cls(values['fingerprint'], values['kind'], shape)
 
 
 def check_run(

@@ -279,6 +279,17 @@ MISTAKES = {
     ['--workdir=run', '--length=7'],
     ['6 exemplars; got length 7'],
   ),
+  'sample from nothing': ('sample', [], ['--workdir and --load; got neither']),
+  'sample from two models': (
+    'sample',
+    ['--workdir=run', '--load=gmn-omniglot'],
+    ['--workdir and --load; got both'],
+  ),
+  'sample from a model that does not come with the package': (
+    'sample',
+    ['--load=gmn-omniglto'],
+    ['a trained model must be one of', "got 'gmn-omniglto'"],
+  ),
   'sample from an empty folder': (
     'sample',
     ['--workdir=empty'],

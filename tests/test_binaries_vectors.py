@@ -54,7 +54,7 @@ def test_tables_that_suit_are_written_without_being_asked_for(reals_run):
   ]
   for row in rows:
     assert 0 <= row['family %']['mean'] <= 100
-    assert row['mean R2'] < 1
+    assert row['mean R2']['mean'] < 1
   assert results['probe']['protocol']['dataset'] == 'distributions'
 
 

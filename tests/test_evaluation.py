@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fake import Fake
 from flax import linen as nn
 from PIL import Image
 
@@ -15,35 +16,6 @@ from gen1shot.evaluation.likelihood import Figure, Likelihood
 
 T = 4
 SPEC = EpisodeSpec(batch_size=6, length=T)
-
-
-class Fake(nn.Module):
-  """A model whose answers are the pixels themselves, with noise on demand."""
-
-  noise: float = 0.0
-  observation_shape: tuple[int, ...] = (5, 6, 1)
-
-  def _noisy(self, values, num_samples):
-    key = self.make_rng('sample')
-    noise = jax.random.normal(key, (num_samples, *values.shape))
-    return values + self.noise * noise
-
-  def log_weights(self, x, num_samples):
-    """Nearness of x_t to the mean of x_<t, and a bonus for the position."""
-    before = jnp.tri(len(x), k=-1) @ x.reshape(len(x), -1)
-    means = before / jnp.maximum(jnp.arange(len(x)), 1)[:, None]
-    near = -((x.reshape(len(x), -1) - means) ** 2).sum(-1)
-    return self._noisy(near + 10.0 * jnp.arange(len(x)), num_samples)
-
-  def joint_log_weights(self, x, num_samples):
-    return self._noisy(-x.sum()[None], num_samples)
-
-  def embed(self, support):
-    mean = support.reshape(len(support), -1).mean(0)
-    return DiagGaussian(mean, jnp.zeros_like(mean))
-
-  def predict(self, support, num_samples, mask=None):
-    return self._noisy(support.sum(0), num_samples)
 
 
 @pytest.fixture(scope='module')
@@ -109,6 +81,8 @@ def test_figure_is_mean_and_standard_error():
   # sum of squares 9 + 4 + 0 + 25, over 3, over 4
   assert figure.stderr == pytest.approx((38 / 12) ** 0.5)
   assert str(figure) == '4.00 ± 1.78'
+  assert str(Figure(0.97, 0.00321)) == '0.9700 ± 0.0032'
+  assert str(Figure(-77.25, 0.0)) == '-77.25 ± 0.00'
 
 
 def test_error_of_one_value_is_unknown():

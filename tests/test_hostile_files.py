@@ -16,7 +16,7 @@ from PIL import Image
 from tiny import CONFIG
 from toy_sources import refused
 
-from gen1shot import files, runs, workdir
+from gen1shot import files, runs, shipped, workdir
 from gen1shot.config import Config
 from gen1shot.data import folder, npz, omniglot_tfds
 from gen1shot.data.vocabulary import Vocabulary
@@ -56,6 +56,12 @@ def test_no_class_is_unpickled_to_load_a_run(tmp_path, unpickled):
   runs.train_and_evaluate(config, tmp_path / 'run')
   unpickled.clear()
   runs.load_run(tmp_path / 'run')
+  assert unpickled == []
+
+
+def test_no_class_is_unpickled_to_load_a_model_of_the_package(unpickled):
+  unpickled.clear()
+  shipped.load('lda-bars')
   assert unpickled == []
 
 
@@ -291,7 +297,7 @@ def test_a_text_is_read_up_to_a_size(tmp_path):
   assert files.read_text(path, 5) == '12345'
   with pytest.raises(InputError, match='at most 4 bytes'):
     files.read_text(path, 4)
-  with pytest.raises(InputError, match='must be a text'):
+  with pytest.raises(InputError, match='must be a file'):
     files.read_text(tmp_path, 4)
 
 

@@ -45,8 +45,8 @@ def test_perplexity_of_a_unigram_model_is_that_of_its_frequencies(
   log_p = np.asarray(unigram.params['log_frequencies'], float)
   expected = np.exp(-log_p[np.concatenate(TEXTS)].mean())
   scores = score(unigram, documents, length)
-  assert scores.perplexity() == pytest.approx(expected, rel=1e-5)
-  assert scores.perplexity_bound() == pytest.approx(expected, rel=1e-5)
+  assert scores.perplexity().mean == pytest.approx(expected, rel=1e-5)
+  assert scores.perplexity_bound().mean == pytest.approx(expected, rel=1e-5)
   assert scores.words.sum() == 15
   np.testing.assert_array_equal(scores.kl, 0.0)
 
@@ -55,7 +55,7 @@ def test_perplexity_of_equal_words_is_their_number(documents):
   unigram = Tiny('unigram')
   unigram.params['log_frequencies'] = jnp.full(V, -jnp.log(V))
   scores = score(unigram, documents)
-  assert scores.perplexity() == pytest.approx(V, rel=1e-6)
+  assert scores.perplexity().mean == pytest.approx(V, rel=1e-6)
 
 
 def test_every_word_is_scored_once_in_passages_of_one_document(documents):
@@ -74,8 +74,23 @@ def test_figures_are_pooled_over_words_and_not_over_passages():
     bound=np.array([-2.5, -3.5]),
     kl=np.array([0.1, 0.2]),
   )
-  assert scores.perplexity() == pytest.approx(np.exp(5 / 4))
-  assert scores.perplexity_bound() == pytest.approx(np.exp(6 / 4))
+  assert scores.perplexity().mean == pytest.approx(np.exp(5 / 4))
+  assert scores.perplexity_bound().mean == pytest.approx(np.exp(6 / 4))
+
+
+def test_the_error_of_a_perplexity_is_that_of_other_passages():
+  rng = np.random.default_rng(0)
+
+  def drawn():
+    words = rng.integers(1, 20, 300)
+    log_p = -2.0 * words - rng.normal(size=300) * words**0.5 - 1
+    return perplexity.Scores(words, log_p, log_p - 1, words * 0.0)
+
+  figures = [drawn().perplexity() for _ in range(400)]
+  scatter = np.std([figure.mean for figure in figures], ddof=1)
+  # 400 drawings tell it to 3.5 %.
+  errors = [figure.stderr for figure in figures]
+  assert np.mean(errors) == pytest.approx(scatter, rel=0.12)
 
 
 @pytest.mark.parametrize('number', [1, 3])
@@ -106,18 +121,20 @@ def test_a_latent_is_integrated_out_of_every_passage(documents):
   # a bound that can be told from it
   assert (scores.bound < scores.log_p).all()
   assert (exact - scores.bound).max() > 0.06
-  assert scores.perplexity() < scores.perplexity_bound()
+  assert scores.perplexity().mean < scores.perplexity_bound().mean
   expected = np.exp(-exact.sum() / 15)
-  assert scores.perplexity() == pytest.approx(expected, rel=0.01)
+  assert scores.perplexity().mean == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize('name', ['lda-gaussian', 'lm-gru'])
 def test_more_samples_bound_perplexity_more_tightly(name, documents):
   model = Tiny(name)
   one, many = score(model, documents, K=1), score(model, documents, K=500)
-  assert one.perplexity() == pytest.approx(one.perplexity_bound(), rel=1e-6)
-  assert many.perplexity() < many.perplexity_bound()
-  assert many.perplexity() < one.perplexity()
+  assert one.perplexity().mean == pytest.approx(
+    one.perplexity_bound().mean, rel=1e-6
+  )
+  assert many.perplexity().mean < many.perplexity_bound().mean
+  assert many.perplexity().mean < one.perplexity().mean
 
 
 @pytest.mark.parametrize('name', ['lda-gaussian', 'lm-gru'])

@@ -4,9 +4,30 @@ import pathlib
 import re
 
 import pytest
+from PIL import Image, ImageDraw
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / 'README.md').read_text()
+
+
+@pytest.fixture
+def drawings_of_two(tmp_path, monkeypatch):
+  """The files that the quickstart reads: strokes, rings, and another ring."""
+
+  def save(name, shift, ring):
+    image = Image.new('L', (28, 28), 255)
+    box = (4 + shift, 5, 20 + shift, 22)
+    if ring:
+      ImageDraw.Draw(image).ellipse(box, outline=0, width=2)
+    else:
+      ImageDraw.Draw(image).line(box, fill=0, width=2)
+    image.save(tmp_path / f'{name}.png')
+
+  for shift in (1, 2):
+    save(f'a{shift}', shift, ring=False)
+    save(f'b{shift}', shift, ring=True)
+  save('new', 3, ring=True)
+  monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -14,17 +35,24 @@ TEXT = (ROOT / 'README.md').read_text()
   list(
     zip(
       re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL),
-      ('(8, 28, 28, 1) (128,)', '(128,)'),
+      (
+        'The generative matching network (Bartunov & Vetrov 2016) '
+        '(20, 28, 28, 1) [-',
+        '(8, 28, 28, 1) (128,)',
+        '(128,)',
+      ),
       strict=True,
     )
   ),
-  ids=('quickstart', 'a set on several devices'),
+  ids=('quickstart', 'the functional API', 'a set on several devices'),
 )
-def test_examples_run(capsys, code, expected):
+def test_examples_run(drawings_of_two, capsys, code, expected):
   exec(compile(code, 'README.md', 'exec'), {})
   printed = capsys.readouterr().out
   assert expected in printed
   assert 'nan' not in printed
+  # new.png is of the second concept
+  assert 'which' not in code or printed.endswith('] [1]\n')
 
 
 @pytest.mark.parametrize('link', re.findall(r'!?\[.*?\]\(([^)#:]+)\)', TEXT))

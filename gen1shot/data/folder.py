@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -61,6 +62,31 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
   """
   light = _read_light(pathlib.Path(path))
   return (light != _paper(light)).astype(np.uint8)
+
+
+def read_images(
+  paths: Sequence[str | os.PathLike[str]],
+  shape: tuple[int, ...] | None = None,
+) -> np.ndarray:
+  """Reads images of one size as float32 [N, H, W, 1] of 0 and 1.
+
+  Ink, which is 1, is the rarer kind of each. `shape` is that of an image, None
+  for that of the first.
+
+  Raises:
+    InputError: no paths, or a file that is no such image.
+  """
+  if not paths:
+    raise InputError('images must be files; got none')
+  images = [read_image(path) for path in paths]
+  shape = shape or images[0].shape
+  for path, image in zip(paths, images, strict=True):
+    if image.shape != shape:
+      raise InputError(
+        f'images must be {shape[0]}x{shape[1]} pixels, as those of the model '
+        f'or the first; got {image.shape[0]}x{image.shape[1]} in {path}'
+      )
+  return np.stack(images).astype(np.float32)
 
 
 def _paper(light: np.ndarray) -> np.bool:

@@ -1,10 +1,12 @@
 """Data sets that lie in a folder as a pair of .npz files."""
 
+import io
 import math
 import pathlib
 import zipfile
 import zlib
-from typing import BinaryIO
+from importlib.resources.abc import Traversable
+from typing import IO
 
 import numpy as np
 
@@ -40,15 +42,19 @@ def instead(train: str, test: str) -> str:
   )
 
 
-def read_arrays(path: pathlib.Path, layout: str) -> dict[str, np.ndarray]:
+def read_arrays(
+  path: Traversable, layout: str, content: bytes | None = None
+) -> dict[str, np.ndarray]:
   """Reads every array of an .npz file; nothing pickled is ever loaded.
+
+  `content` is that of the file, where it has been read already.
 
   Raises:
     InputError: `path` is no such file, is damaged, holds Python objects, or
       says that it holds more than MOST_BYTES.
   """
   try:
-    with open(path, 'rb') as file:
+    with path.open('rb') if content is None else io.BytesIO(content) as file:
       _check_members(path, file)
       archive = np.load(file, allow_pickle=False)
       # What is no array comes as bytes; as an array it has a type to report.
@@ -70,7 +76,7 @@ def read_arrays(path: pathlib.Path, layout: str) -> dict[str, np.ndarray]:
     ) from error
 
 
-def _check_members(path: pathlib.Path, file: BinaryIO) -> None:
+def _check_members(path: Traversable, file: IO[bytes]) -> None:
   """Raises unless a file is a zip of arrays that fit, before one is made.
 
   NumPy makes an array as large as its header says, then looks for the content.

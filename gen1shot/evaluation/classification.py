@@ -47,7 +47,7 @@ def accuracy(
   score = {
     'kl': functools.partial(_posterior_scores, _negative_kl),
     'cosine': functools.partial(_posterior_scores, _cosine),
-    'likelihood': _likelihood_scores,
+    'likelihood': likelihood_scores,
   }[rule]
 
   def one(given, number, key, at_once):
@@ -93,10 +93,20 @@ def _cosine(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
   return unit(classes.mean) @ unit(query.mean)
 
 
-def _likelihood_scores(
-  module, params, support, queries, num_samples, key, at_once
-):
-  """Scores [queries, classes], in nats; classes share a query's noise."""
+def likelihood_scores(
+  module: nn.Module,
+  params: Params,
+  support: jax.Array,
+  queries: jax.Array,
+  num_samples: int,
+  key: jax.Array,
+  at_once: int,
+) -> jax.Array:
+  """Scores [queries, classes], in nats: log p(query | shots of the class).
+
+  Support is [ways, shots, *shape], queries are [queries, *shape]; classes share
+  a query's noise.
+  """
 
   def score(query, key):
     def log_p(shots):

@@ -5,6 +5,7 @@ Shapes: E episodes, T objects, K importance samples.
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import jax
@@ -54,16 +55,6 @@ def estimate(
   episode_key, order_key, joint_key = jax.random.split(key, 3)
   episodes = draw(dataset, spec, episode_key)
 
-  def score_joint(params: Params, x: jax.Array, key: jax.Array, at_once: int):
-    figures = weigh(
-      module, params, x, 'joint_log_weights', num_samples, key, at_once
-    )
-    # [factors], which are independent where the joint is a product
-    return tuple(figure.sum() / len(x) for figure in figures)
-
-  joint, joint_bound = each(
-    score_joint, params, episodes, num_samples, joint_key
-  )
   return Likelihood(
     *predictive(
       module,
@@ -73,8 +64,7 @@ def estimate(
       order_key,
       min(spec.length, _ORDERS),
     ),
-    joint,
-    joint_bound,
+    *joint(module, params, episodes, num_samples, joint_key),
   )
 
 
@@ -119,6 +109,28 @@ def predictive(
       one_order, (jnp.arange(orders), jax.random.split(key, orders))
     )
     return jax.tree.map(lambda figure: figure.mean(0), figures)
+
+  return each(score, params, episodes, num_samples, key)
+
+
+def joint(
+  module: nn.Module,
+  params: Params,
+  episodes: jax.Array,
+  num_samples: int,
+  key: jax.Array,
+) -> tuple[Array, Array]:
+  """The K-sample and one-sample bounds of log p(x_1..x_T) / T, [E] both.
+
+  The arguments are those of `predictive`.
+  """
+
+  def score(params: Params, x: jax.Array, key: jax.Array, at_once: int):
+    figures = weigh(
+      module, params, x, 'joint_log_weights', num_samples, key, at_once
+    )
+    # [factors], which are independent where the joint is a product
+    return tuple(figure.sum() / len(x) for figure in figures)
 
   return each(score, params, episodes, num_samples, key)
 
@@ -199,7 +211,10 @@ class Figure:
     )
 
   def __str__(self) -> str:
-    return f'{self.mean:.2f} ± {self.stderr:.2f}'
+    """With two digits of the error, and with two decimals or more."""
+    known = 0 < self.stderr < math.inf
+    digits = max(2, 1 - math.floor(math.log10(self.stderr))) if known else 2
+    return f'{self.mean:.{digits}f} ± {self.stderr:.{digits}f}'
 
 
 def summary(likelihood: Likelihood) -> list[dict[str, Any]]:

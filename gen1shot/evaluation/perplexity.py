@@ -15,7 +15,7 @@ from gen1shot.bounds import Params
 from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import passage
 from gen1shot.errors import InputError
-from gen1shot.evaluation.likelihood import each, weigh
+from gen1shot.evaluation.likelihood import Figure, each, weigh
 
 
 @struct.dataclass
@@ -27,13 +27,20 @@ class Scores:
   bound: np.ndarray  # its one-sample bound, mean of K
   kl: np.ndarray  # KL(q(latent | x_1..x_T) || p(latent))
 
-  def perplexity(self) -> float:
+  def perplexity(self) -> Figure:
     """exp of the nats a word, by the K-sample bound: from above."""
-    return math.exp(-self.log_p.sum() / self.words.sum())
+    return self._pooled(self.log_p)
 
-  def perplexity_bound(self) -> float:
+  def perplexity_bound(self) -> Figure:
     """The same by the one-sample bound."""
-    return math.exp(-self.bound.sum() / self.words.sum())
+    return self._pooled(self.bound)
+
+  def _pooled(self, log_p: np.ndarray) -> Figure:
+    """Over words, with an error over passages (the delta method)."""
+    log_p, words = log_p.astype(float), self.words.astype(float)
+    nats = -log_p.sum() / words.sum()
+    moved = (-log_p - nats * words) / words.mean()  # of nats, by each passage
+    return Figure.of(math.exp(nats) * (1 + moved))
 
 
 def score(

@@ -29,8 +29,8 @@ class Score:
   """How well a probe did on the sets that it was not fitted to."""
 
   family: np.ndarray  # bool [E / 2], whether the family was told
-  mean: float  # R^2
-  variance: float  # R^2
+  mean: np.ndarray  # [E / 2], see `explained`: its mean is R^2
+  variance: np.ndarray  # the same
 
 
 def probe(
@@ -71,7 +71,7 @@ def probe(
   }
   return {
     name: Score(
-      np.asarray(told == rest), *map(float, r_squared(predicted, wanted))
+      np.asarray(told == rest), *np.asarray(explained(predicted, wanted)).T
     )
     for name, (told, predicted) in answers.items()
   }
@@ -142,9 +142,17 @@ def neighbours(x: jax.Array, queries: jax.Array, count: int) -> jax.Array:
   return search(queries)
 
 
-def r_squared(predicted: jax.Array, targets: jax.Array) -> jax.Array:
-  """The share of the variance of [Q, F] that is explained: [F]."""
-  return 1 - ((predicted - targets) ** 2).mean(0) / targets.var(0)
+def explained(predicted: jax.Array, targets: jax.Array) -> jax.Array:
+  """What each query of [Q, F] says of R^2, [Q, F].
+
+  The mean over queries is R^2, the share of the variance that is explained. Its
+  standard error is that of these values: a ratio of means moves with a query by
+  error / variance - (1 - R^2) * deviation / variance (the delta method).
+  """
+  error = (predicted - targets) ** 2
+  deviation = (targets - targets.mean(0)) ** 2
+  left = error.mean(0) / deviation.mean(0)  # 1 - R^2
+  return 1 - left - (error - left * deviation) / deviation.mean(0)
 
 
 def _with_one(x: jax.Array) -> jax.Array:

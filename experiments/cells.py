@@ -1,0 +1,202 @@
+"""The tables of the README: which figure of which model, and who published it.
+
+One row a cell. Those of one model, table and protocol are measured together.
+Nats for likelihoods and KL, % for accuracies.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+GMN = 'Bartunov & Vetrov 2016'
+SLIDES = 'slides of Bartunov & Vetrov'
+STATISTICIAN = 'Edwards & Storkey 2016'
+DRAW = 'Gregor et al. 2015, 64 steps with attention'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """One figure."""
+
+  model: str  # name of the weights
+  table: str
+  task: str  # one of measures.TASKS
+  protocol: Mapping[str, Any]  # arguments of the task
+  metric: str  # one that the task gives
+  published: float | None = None
+  source: str | None = None  # of what was published
+
+  @property
+  def name(self) -> str:
+    """What the cell is called in its model's card."""
+    return f'{self.table}/{self.metric}'
+
+
+def _cells(
+  model: str,
+  table: str,
+  task: str,
+  protocol: Mapping[str, Any],
+  metrics: str,
+  source: str | None = None,
+  **published: float,
+) -> Iterator[Cell]:
+  """The cells of a table: metrics, and what was published of some of them."""
+  for metric in metrics.split():
+    figure = published.pop(metric.replace('-', '_'), None)
+    yield Cell(
+      model,
+      table,
+      task,
+      protocol,
+      metric,
+      figure,
+      None if figure is None else source,
+    )
+  assert not published, published
+
+
+# As evaluate.py has it: every episode in all five cyclic orders.
+_FIVE = {
+  'episodes': 60,
+  'length': 5,
+  'max_classes': 1,
+  'replacement': False,
+  'num_samples': 1000,
+}
+_WITH = _FIVE | {'replacement': True}
+_PAIRS = _FIVE | {'episodes': 150, 'length': 2}
+_IMAGES = _FIVE | {'episodes': 500, 'length': 1}
+_CLOUDS = {'episodes': 200, 'length': 50, 'num_samples': 100}
+
+_PREDICTIVE = 'predictive-0 predictive-1 predictive-2 predictive-3 predictive-4'
+_ALL_OF_FIVE = (
+  f'{_PREDICTIVE} bound-0 bound-1 bound-2 bound-3 bound-4 gain-4 joint '
+  'joint-bound'
+)
+# Edwards & Storkey 2016, (ways, shots) -> accuracy.
+_ACCURACY = {(5, 1): 98.1, (5, 5): 99.5, (20, 1): 93.2, (20, 5): 98.1}
+
+
+def _classification(
+  model: str, rule: str, tasks: int, num_samples: int = 1, published=None
+) -> Iterator[Cell]:
+  for (ways, shots), figure in _ACCURACY.items():
+    protocol = {
+      'rule': rule,
+      'ways': ways,
+      'shots': shots,
+      'tasks': tasks if rule != 'likelihood' or ways == 5 else tasks // 3,
+      'num_samples': num_samples,
+    }
+    known = {} if published is None else {'accuracy': figure}
+    yield from _cells(
+      model,
+      f'{ways}-way-{shots}-shot-{rule}',
+      'classification',
+      protocol,
+      'accuracy',
+      published,
+      **known,
+    )
+
+
+CELLS = (
+  *_cells(
+    'gmn-omniglot', 'without-replacement', 'likelihood', _FIVE, _ALL_OF_FIVE
+  ),
+  *_cells(
+    'gmn-omniglot',
+    'with-replacement',
+    'likelihood',
+    _WITH,
+    _PREDICTIVE,
+    GMN,
+    predictive_0=-90.9,
+    predictive_1=-82.8,
+    predictive_2=-78.8,
+    predictive_3=-76.4,
+    predictive_4=-74.2,
+  ),
+  *_classification('gmn-omniglot', 'likelihood', 60, 50),
+  *_classification('gmn-omniglot', 'kl', 300),
+  *_classification('gmn-omniglot', 'cosine', 300),
+  *_cells(
+    'statistician-omniglot',
+    'without-replacement',
+    'likelihood',
+    _FIVE,
+    _ALL_OF_FIVE,
+  ),
+  *_classification('statistician-omniglot', 'kl', 300, published=STATISTICIAN),
+  *_cells(
+    'vae-omniglot',
+    'without-replacement',
+    'likelihood',
+    _FIVE,
+    'predictive-0 bound-0',
+    GMN,
+    predictive_0=-89.2,
+  ),
+  *_cells(
+    'iwae-omniglot',
+    'without-replacement',
+    'likelihood',
+    _FIVE,
+    'predictive-0 bound-0',
+  ),
+  *_cells(
+    'sequential-omniglot',
+    'pairs',
+    'likelihood',
+    _PAIRS,
+    'predictive-0 predictive-1 bound-0 bound-1 gain-1',
+    SLIDES,
+    predictive_0=-95.5,
+  ),
+  *_cells(
+    'draw-mnist',
+    'digits',
+    'likelihood',
+    _IMAGES,
+    'predictive-0 bound-0',
+    DRAW,
+    bound_0=-80.97,
+  ),
+  *_cells(
+    'statistician-distributions',
+    'probes',
+    'probe',
+    {'sets': 10_000, 'length': 200},
+    'linear-family linear-mean linear-variance '
+    'posterior-family posterior-mean posterior-variance '
+    'nearest-family nearest-mean nearest-variance',
+  ),
+  *_cells(
+    'statistician-points', 'clouds', 'joint', _CLOUDS, 'joint joint-bound'
+  ),
+  *_cells(
+    'lda-bars',
+    'documents',
+    'perplexity',
+    {'length': 100, 'num_samples': 100},
+    'perplexity perplexity-of-the-bound kl',
+  ),
+  *_cells(
+    'neural_lm-words',
+    'passages',
+    'perplexity',
+    {'length': 40, 'num_samples': 10},
+    'perplexity perplexity-of-the-bound kl',
+  ),
+)
+
+# What --fast, which is a test, replaces of a protocol.
+FAST = {
+  'episodes': 2,
+  'num_samples': 2,
+  'tasks': 2,
+  'ways': 3,
+  'shots': 1,
+  'sets': 40,
+}
