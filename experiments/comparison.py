@@ -3,6 +3,7 @@
 import pathlib
 
 import jax
+import numpy as np
 from absl import flags
 from reports import LIKELIHOOD_SAMPLES, Report
 
@@ -30,7 +31,8 @@ def comparison_report(
 ) -> Report:
   """K-sample log p(x_t | x_<t) in nats: a row a protocol and model.
 
-  All models see the same episodes, each in one order.
+  All models see the same episodes, each in one order. Below each but the first
+  stands what it has more than the first one, paired by episode.
   """
   length = FLAGS.length or LENGTH
   num_samples = FLAGS.num_samples or LIKELIHOOD_SAMPLES
@@ -40,6 +42,7 @@ def comparison_report(
   for replacement in (False, True):
     for classes in CLASSES:
       spec = EpisodeSpec(FLAGS.episodes, length, classes, replacement)
+      first = None
       for folder, (trained, dataset) in runs.items():
         episodes = likelihood.draw(dataset, spec, episode_key)
         figures, _ = likelihood.predictive(
@@ -50,20 +53,22 @@ def comparison_report(
           noise_key,
           orders=1,
         )
-        cells = {
-          name: Figure.of(figures[:, t])
-          for name, t in COLUMNS.items()
-          if t < length
-        }
-        row = {
-          'replacement': replacement,
-          'C_test': classes,
-          'model': f'{trained.config.model} {trained.config.preset}',
-          'workdir': folder.name,
-          **cells,
-        }
-        rows.append(row)
-        say(' '.join(map(str, row.values())))
+        model = f'{trained.config.model} {trained.config.preset}'
+        told = {model: figures}
+        if first is None:
+          first = figures
+        else:
+          told['more than the first'] = figures - first
+        for name, values in told.items():
+          row = {
+            'replacement': replacement,
+            'C_test': classes,
+            'model': name,
+            'workdir': folder.name,
+            **_cells(values),
+          }
+          rows.append(row)
+          say(' '.join(map(str, row.values())))
   protocol = {
     'part': FLAGS.part,
     'K': num_samples,
@@ -73,3 +78,12 @@ def comparison_report(
     'device': device_name(),
   }
   return Report(protocol, rows)
+
+
+def _cells(figures: np.ndarray) -> dict[str, Figure]:
+  """Episodes [E, T] -> a figure a position."""
+  return {
+    name: Figure.of(figures[:, t])
+    for name, t in COLUMNS.items()
+    if t < figures.shape[1]
+  }

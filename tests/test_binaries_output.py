@@ -131,10 +131,14 @@ def test_evaluation_prints_its_tables(trained, evaluated):
 
 def test_the_table_puts_models_side_by_side(trained, tmp_path):
   workdir, _ = trained
-  shutil.copytree(workdir, tmp_path / 'copy')
+  other = tmp_path / 'other'
+  shutil.copytree(workdir, other)
+  config = json.loads((other / 'config.json').read_text())
+  config['fields']['proposal'] = 'before'
+  (other / 'config.json').write_text(json.dumps(config))
   output = run(
     'evaluate',
-    f'--workdir={workdir},{tmp_path / "copy"}',
+    f'--workdir={workdir},{other}',
     '--tasks=table',
     '--num_samples=2',
     '--episodes=2',
@@ -142,19 +146,26 @@ def test_the_table_puts_models_side_by_side(trained, tmp_path):
   )
   assert f'written: {workdir}/results/table.json' in output
   table = json.loads((workdir / 'results' / 'table.json').read_text())
-  protocols = [
-    (row['replacement'], row['C_test'], row['workdir']) for row in table['rows']
-  ]
-  assert protocols == [
-    (replacement, classes, name)
-    for replacement in (False, True)
-    for classes in (1, 2, 3, 4)
-    for name in (workdir.name, 'copy')
-  ]
-  for row in table['rows']:
-    figures = [row[name] for name in ('1st', '2nd', '3rd', '4th', '5th')]
-    assert all(figure['mean'] < 0 for figure in figures)
-    assert '10th' not in row
+  positions = ('1st', '2nd', '3rd', '4th', '5th')
+  rows = iter(table['rows'])
+  for replacement in (False, True):
+    for classes in (1, 2, 3, 4):
+      three = [next(rows) for _ in range(3)]
+      for row in three:
+        assert (row['replacement'], row['C_test']) == (replacement, classes)
+        assert '10th' not in row
+      assert [row['workdir'] for row in three] == [
+        workdir.name,
+        'other',
+        'other',
+      ]
+      assert three[2]['model'] == 'more than the first'
+      for position in positions:
+        first, second, more = (row[position]['mean'] for row in three)
+        assert first < 0
+        assert more == pytest.approx(second - first, rel=1e-4, abs=1e-4)
+        assert more != 0
+  assert next(rows, None) is None
 
 
 def test_curves_are_drawn_and_written(trained, tmp_path):
