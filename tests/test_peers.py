@@ -145,6 +145,14 @@ CASES = {
       'plain-3': PLAIN_3,
     }.items()
   },
+  **{
+    f'statistician-before-{name}': (
+      'statistician',
+      DENSE | {'proposal': 'before'},
+      config,
+    )
+    for name, config in {'dreg-3': DREG_3, 'plain-3': PLAIN_3}.items()
+  },
   'vae-elbo': ('vae', MIXER, ELBO),
   'vae-dreg-1': ('vae', DENSE, DREG_1),
   'vae-dreg-3': ('vae', DENSE, DREG_3),

@@ -4,7 +4,7 @@ Shapes: B objects, N pixels a side of the patch, images [B, H, W, C].
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +34,32 @@ class Window(NamedTuple):
     return torch.einsum('bnh,bnwc->bhwc', self.rows, drawn)
 
 
-Make = Callable[[Tensor, int, int, int], Window]
+class TurnedWindow(NamedTuple):
+  """The factors of a kernel that is not separable, to read with."""
+
+  rows: Tensor  # [B, N, N, H]
+  columns: Tensor  # [B, N, N, W]
+
+  def read(self, image: Tensor) -> Tensor:
+    """The patch that is seen: [B, H, W, C] -> [B, N, N, C]."""
+    seen = torch.einsum('bnmw,bhwc->bnmhc', self.columns, image)
+    return torch.einsum('bnmh,bnmhc->bnmc', self.rows, seen)
+
+
+class Grid(NamedTuple):
+  """Where the pixels of an image lie in the patch, to write with."""
+
+  places: Tensor  # [B, H, W, 2] as x and y, from -1 to 1
+
+  def write(self, patch: Tensor) -> Tensor:
+    """A patch [B, N, N, C] -> [B, H, W, C]."""
+    drawn = functional.grid_sample(
+      patch.movedim(3, 1), self.places, align_corners=True
+    )
+    return drawn.movedim(1, 3)
+
+
+Make = Callable[[Tensor, int, int, int], Any]
 
 
 class Attend(nn.Module):
@@ -47,7 +72,7 @@ class Attend(nn.Module):
     self.make, self.size, self.sides = make, size, sides
     self.told = nn.Linear(inputs, count)
 
-  def forward(self, state: Tensor) -> Window:
+  def forward(self, state: Tensor) -> Any:
     parameters = LIMIT * torch.tanh(self.told(state) / LIMIT)
     return self.make(parameters, self.size, *self.sides)
 
@@ -104,10 +129,59 @@ def painter(parameters: Tensor, size: int, height: int, width: int) -> Window:
   return Window(kernels(log_sy, ty, height), kernels(log_sx, tx, width))
 
 
+def turned_sampler(
+  parameters: Tensor, size: int, height: int, width: int
+) -> TurnedWindow:
+  """As the `sampler`, of a window that turns and shears.
+
+  Parameters [B, 6]: the four of the sampler, the angle and the shear.
+  """
+  A, shift = affine_map(parameters)
+  side = coordinates(size, A)
+  patch = torch.stack(torch.meshgrid(side, side, indexing='xy'), -1)
+  places = torch.einsum('bij,nmj->bnmi', A, patch) + shift[:, None, None]
+  spacing = A.norm(dim=2) / (size - 1)  # [B, 2], along x and y
+
+  def kernels(axis: int, side: int) -> Tensor:
+    reach = (spacing[:, axis] * (side - 1)).clamp(min=1).view(-1, 1, 1, 1)
+    distance = index(places[..., axis, None], side) - pixels(side, A)
+    return hat(distance / reach) / reach
+
+  return TurnedWindow(kernels(1, height), kernels(0, width))
+
+
+def turned_painter(
+  parameters: Tensor, size: int, height: int, width: int
+) -> Grid:
+  """The inverse map of the `turned_sampler` with these parameters."""
+  del size
+  A, shift = affine_map(parameters)
+  image = torch.meshgrid(
+    coordinates(width, A), coordinates(height, A), indexing='xy'
+  )
+  apart = torch.stack(image, -1) - shift[:, None, None]
+  return Grid(torch.einsum('bij,bhwj->bhwi', torch.linalg.inv(A), apart))
+
+
+def affine_map(parameters: Tensor) -> tuple[Tensor, Tensor]:
+  """A [B, 2, 2] and t [B, 2] of u -> A u + t, with u as x and y."""
+  log_sx, log_sy, tx, ty, angle, shear = parameters.unbind(1)
+  one, zero = torch.ones_like(angle), torch.zeros_like(angle)
+
+  def matrix(*entries: Tensor) -> Tensor:
+    return torch.stack(entries, -1).unflatten(-1, (2, 2))
+
+  turn = matrix(angle.cos(), -angle.sin(), angle.sin(), angle.cos())
+  slant = matrix(one, shear, zero, one)
+  scale = matrix(log_sx.exp(), zero, zero, log_sy.exp())
+  return turn @ slant @ scale, torch.stack([tx, ty], -1)
+
+
 # attention -> (to read, to write, parameters)
 WINDOWS: dict[str, tuple[Make, Make, int]] = {
   'filterbank': (filterbank, filterbank, 5),
   'transformer': (sampler, painter, 4),
+  'affine': (turned_sampler, turned_painter, 6),
 }
 
 

@@ -49,11 +49,14 @@ class Statistician(nn.Module):
     c_dim: int,
     z_dim: int,
     layers: int,
+    pooling: str,
+    proposal: str,
     sample_dropout: bool,
   ):
     check_choice('observation of the twin', observation, ['bernoulli'])
+    check_choice('pooling of the twin', pooling, ['mean'])
     super().__init__()
-    self.sample_dropout = sample_dropout
+    self.proposal, self.sample_dropout = proposal, sample_dropout
     encoder, decoder = NETS[nets]
     self.encoder = encoder(observation_shape, width, encoder_depth, features)
     self.decoder = decoder(
@@ -90,7 +93,10 @@ class Statistician(nn.Module):
     """Bounds on log p(x_t | x_<t): [B, T, H, W, C] -> [B, T]."""
     h = self.encoder(x)
     p_c, q_c = self.prefix_contexts(h)
-    c = q_c.sample(num_samples)
+    if self.proposal == 'before':  # the ratio of c is 1
+      c, p_c, q_c = p_c.sample(num_samples), None, None
+    else:
+      c = q_c.sample(num_samples)
     latents = (c, *chains.sample(self.posteriors, h, c))
     if not dreg:
       log_q = self.log_q(self.posteriors, h, q_c, latents)
@@ -98,7 +104,8 @@ class Statistician(nn.Module):
     frozen = [bounds.Frozen(posterior) for posterior in self.posteriors]
 
     def log_weights(*latents: Tensor) -> Tensor:
-      log_q = self.log_q(frozen, h.detach(), q_c.detach(), latents)
+      fixed = None if q_c is None else q_c.detach()
+      log_q = self.log_q(frozen, h.detach(), fixed, latents)
       return self.log_p(x, p_c, latents) - log_q
 
     return bounds.dreg(latents, log_weights)
@@ -129,17 +136,23 @@ class Statistician(nn.Module):
     return Gaussian(mean, logvar), upto
 
   def log_q(
-    self, posteriors: chains.Chain, h: Tensor, q_c: Gaussian, latents: Latents
+    self,
+    posteriors: chains.Chain,
+    h: Tensor,
+    q_c: Gaussian | None,
+    latents: Latents,
   ) -> Tensor:
-    """log q(z | x, c) q(c | x_<=t): [K, B, T]."""
+    """log q(z | x, c) q(c | x_<=t), or without c: [K, B, T]."""
     c, *zs = latents
-    return q_c.log_prob(c) + chains.log_prob(posteriors, zs, h, c)
+    log_q = chains.log_prob(posteriors, zs, h, c)
+    return log_q if q_c is None else log_q + q_c.log_prob(c)
 
-  def log_p(self, x: Tensor, p_c: Gaussian, latents: Latents) -> Tensor:
-    """log p(x | z, c) p(z | c) q(c | x_<t): [K, B, T]."""
+  def log_p(self, x: Tensor, p_c: Gaussian | None, latents: Latents) -> Tensor:
+    """log p(x | z, c) p(z | c) q(c | x_<t), or without c: [K, B, T]."""
     c, *zs = latents
-    log_p = p_c.log_prob(c) + chains.log_prob(self.priors, zs, c)
-    return log_p + self._log_likelihood(x, latents)
+    log_p = chains.log_prob(self.priors, zs, c)
+    log_p = log_p + self._log_likelihood(x, latents)
+    return log_p if p_c is None else log_p + p_c.log_prob(c)
 
   def _log_likelihood(self, x: Tensor, latents: Latents) -> Tensor:
     return bernoulli_log_prob(self.decode(latents), x)
