@@ -45,6 +45,7 @@ def learn(
 ) -> Iterator[dict[str, float]]:
   """Trains on and on; yields after each share of the time."""
   shape = source.train.object_shape
+  fields = config.fields | fields
   module = zoo.build(config.model, config.preset, shape, **fields)
   key = jax.random.key(config.seed)
   example = jnp.zeros((config.episode_length, *shape))

@@ -98,14 +98,14 @@ def evaluated(config: Config, num_samples: int) -> Run:
 
 def deeper(config: Config, recurrent_steps: int) -> Run:
   fields = {'recurrent_steps': recurrent_steps}
-  config = dataclasses.replace(config, fields=fields)
+  config = dataclasses.replace(config, fields=config.fields | fields)
   return TrainingStep(config, dataset_of(config))
 
 
 def larger(config: Config, pixels: int) -> Run:
   known = zoo.module_fields(config.model, config.preset)
   fields = {name: size for name, size in DIVISIBLE.items() if name in known}
-  config = dataclasses.replace(config, fields=fields)
+  config = dataclasses.replace(config, fields=config.fields | fields)
   return TrainingStep(config, noise(int(pixels**0.5)))
 
 

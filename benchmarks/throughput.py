@@ -92,7 +92,8 @@ def twin_of(
 
   torch.set_num_threads(report.num_threads())
   device = torch_device()
-  fields = zoo.module_fields(config.model, config.preset)
+  known = zoo.module_fields(config.model, config.preset)
+  fields = known | config.fields
   step = twins.make_step(config, fields, batches[0].shape[2:], device)
   if step.num_parameters != parameters:
     raise AssertionError(

@@ -1,7 +1,7 @@
 """A flag --config.FIELD for every field of a run."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -32,8 +32,13 @@ def define(argv: Sequence[str]) -> None:
   for field in dataclasses.fields(Config):
     if field.name not in _NAMED:
       _define(field.name, getattr(config, field.name), field.metadata['help'])
-  for name, value in zoo.module_fields(early.model, early.preset).items():
+  for name, value in _fields(config).items():
     _define(name, value, f'field of {early.model}')
+
+
+def _fields(config: Config) -> Mapping[str, Any]:
+  """All fields of the module: those of the preset, and what differs."""
+  return zoo.module_fields(config.model, config.preset) | config.fields
 
 
 def _define(name: str, value: Any, meaning: str) -> None:
@@ -56,9 +61,8 @@ def command_of(config: Config) -> str:
       words.append(f'--{field.name}={value}')
     if field.name not in _NAMED and value != getattr(usual, field.name):
       words.append(f'--config.{field.name}={value}')
-  known = zoo.module_fields(config.model, config.preset)
-  for name, value in (known | config.fields).items():
-    if value != known[name]:
+  for name, value in _fields(config).items():
+    if value != _fields(usual)[name]:
       words.append(f'--config.{name}={value}')
   return ' '.join(words)
 
@@ -76,9 +80,6 @@ def configured(**named: Any) -> Config:
     for field in dataclasses.fields(Config)
     if field.name not in _NAMED
   }
-  fields = {
-    name: FLAGS[f'config.{name}'].value
-    for name in zoo.module_fields(config.model, config.preset)
-  }
+  fields = {name: FLAGS[f'config.{name}'].value for name in _fields(config)}
   named = {name: value for name, value in named.items() if value is not None}
   return dataclasses.replace(config, fields=fields, **own, **named)

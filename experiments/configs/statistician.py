@@ -46,9 +46,15 @@ CONFIGS = {
 }
 
 VARIANTS = {
+  # Half an hour of two quiet cores: -70 nats given four images, and 94 % of
+  # 5-way 1-shot tasks, both on validation alphabets.
   ('small', 'omniglot'): {
+    'fields': {'proposal': 'before'},
     'dihedral': True,
-    'steps': 10_000,
+    'shift': True,
+    'batch_size': 10,
+    'episode_length': 10,
+    'steps': 18_000,
     'eval_every': 1_000,
   },
   ('paper', 'omniglot'): {'dihedral': True},
