@@ -1,6 +1,7 @@
 """A flag --config.FIELD for every field of a run."""
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,9 @@ def _fields(config: Config) -> Mapping[str, Any]:
 
 def _define(name: str, value: Any, meaning: str) -> None:
   _DEFINE[type(value)](f'config.{name}', value, meaning)
+  # As if the binary had defined it, so that --help lists it.
+  flag = flags.FLAGS[f'config.{name}']
+  flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
 def command_of(config: Config) -> str:

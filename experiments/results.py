@@ -15,7 +15,15 @@ from cells import CELLS, Cell
 from gen1shot import commandline, shipped
 from gen1shot.cards import Card, Measured
 
-_HIDDEN = ('task', 'part', 'seed')  # of a protocol: the same in all, or told
+# Of a protocol: what is shown, and as what; the name of a table tells the rest.
+_SHOWN = {
+  'episodes': 'episodes',
+  'tasks': 'tasks',
+  'sets': 'sets',
+  'length': 'T',
+  'max_classes': 'C',
+  'num_samples': 'K',
+}
 _BYTES = 1e6
 
 
@@ -66,9 +74,9 @@ def _row(measured: Sequence[tuple[Cell, Measured]]) -> Iterator[str]:
   numbers = [c.metric[len(metric) + 1 :] for c in cells]
   yield metric + (f', {" / ".join(numbers)}' if numbers[0] else '')
   protocol = ', '.join(
-    f'{key} {value}'
-    for key, value in ours[0].protocol.items()
-    if key not in _HIDDEN
+    f'{short} {ours[0].protocol[name]}'
+    for name, short in _SHOWN.items()
+    if name in ours[0].protocol
   )
   yield f'{table}: {protocol}'
   error = max(figure.stderr for figure in ours)

@@ -242,16 +242,29 @@ def test_sample_draws_the_concept_of_some_files(trained, data, tmp_path):
   np.testing.assert_array_equal(sheet[1 : 1 + SIZE, 1 : 1 + SIZE], first)
 
 
-def test_help_explains(tmp_path):
+def explained(folder, *arguments):
+  """What `train.py --help` prints."""
   done = subprocess.run(
-    [sys.executable, binary('train'), '--help'],
+    [sys.executable, binary('train'), *arguments, '--help'],
     env=ENVIRONMENT,
-    cwd=tmp_path,
+    cwd=folder,
     capture_output=True,
     text=True,
     timeout=200,
     check=False,
   )
-  for text in ('Trains a model', '--config.learning_rate', '--workdir'):
-    assert text in done.stdout
+  return done.stdout
+
+
+def test_help_explains(tmp_path):
+  text = explained(tmp_path)
+  for part in ('Trains a model', '--config.learning_rate:', '--workdir:'):
+    assert part in text
   assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_may_change_fields_of_the_model(tmp_path):
+  for dataset, proposal in (('glyphs', 'upto'), ('omniglot', 'before')):
+    text = explained(tmp_path, f'--dataset={dataset}')
+    (_, told) = text.split('--config.proposal:')
+    assert told.split('--')[0].strip().endswith(f"(default: '{proposal}')")

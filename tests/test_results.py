@@ -15,7 +15,7 @@ def results(monkeypatch):
 
 
 def measured(cell, value, stderr):
-  protocol = {'task': 'likelihood', 'part': 'test', 'seed': 0, 'K': 7, 'T': 2}
+  protocol = {'task': 'likelihood', 'seed': 0, 'num_samples': 7, 'length': 2}
   return Measured(cell, value, stderr, protocol, 61.4, '1 x cpu', '2026-01-02')
 
 
@@ -46,9 +46,9 @@ def test_figures_that_differ_in_a_number_share_a_row(results, monkeypatch):
   assert results.figures() == [
     '| model | figure | of | ours | published | seconds |',
     '|---|---|---|---|---|---|',
-    '| `a-model` | predictive, 0 / 1 | pairs: K 7, T 2 | -1.2 / -2.6 (± 1.0) '
+    '| `a-model` | predictive, 0 / 1 | pairs: T 2, K 7 | -1.2 / -2.6 (± 1.0) '
     '| -90.9 / -82.8 (A & B 2000) | 61 |',
-    '| `a-model` | gain, 1 | pairs: K 7, T 2 | 0.500 (± 0.040) |  | 61 |',
+    '| `a-model` | gain, 1 | pairs: T 2, K 7 | 0.500 (± 0.040) |  | 61 |',
   ]
 
 
