@@ -135,7 +135,7 @@ def test_mistakes_are_one_line(trained, tmp_path):
     return
   run_of = f'--workdir={workdir}'
   refused('evaluate', run_of, '--tasks=table', expected='got words, of words')
-  refused('evaluate', '--workdir=', expected='workdir must name a run')
+  refused('evaluate', '--workdir=', expected='got neither')
   (tmp_path / 'file').write_text('')
   for out in (tmp_path / 'file' / 'sheet.txt', tmp_path):
     refused(
