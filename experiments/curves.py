@@ -31,6 +31,11 @@ def main() -> None:
   curves = {}
   for name in FLAGS.workdir:
     folder = pathlib.Path(name).expanduser()
+    if folder.name in curves:
+      raise InputError(
+        f'folders of workdir must have names of their own; got {folder.name} '
+        'twice'
+      )
     curves[folder.name] = _curve(folder)
   text = io.StringIO()
   table = csv.writer(text, lineterminator='\n')

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 from absl import flags
+from measures import measure_accuracy
 
 from gen1shot import files
 from gen1shot.data.documents import Documents
@@ -107,18 +108,16 @@ def classification_report(
     for shots in (1, 5):
       row: dict[str, Any] = {'ways': ways, 'shots': shots}
       for rule in classification.RULES:
-        share = classification.accuracy(
-          trained.module,
-          trained.params,
+        row[rule] = measure_accuracy(
+          trained,
           dataset,
+          key,
           rule=rule,
           ways=ways,
           shots=shots,
           tasks=FLAGS.classification_tasks,
           num_samples=FLAGS.classification_samples,
-          key=key,
-        )
-        row[rule] = Figure.of(100 * share)
+        )['accuracy']
       rows.append(row)
   protocol = _protocol(trained, FLAGS) | {
     'K': FLAGS.classification_samples,

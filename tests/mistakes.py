@@ -262,6 +262,11 @@ MISTAKES = {
     ['--workdir=run', '--metric=bounds'],
     ["did you mean 'bound'"],
   ),
+  'curves of one name': (
+    'curves',
+    ['--workdir=run,run'],
+    ['names of their own; got run twice'],
+  ),
   'curves as something else': (
     'curves',
     ['--workdir=run', '--out=curves.svg'],
