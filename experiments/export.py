@@ -17,7 +17,7 @@ import sys
 from absl import flags
 from config_flags import command_of
 
-from gen1shot import cards, commandline, runs, shipped, storage, workdir
+from gen1shot import cards, commandline, runs, shipped, storage
 from gen1shot.errors import InputError
 from gen1shot.progress import say
 
@@ -41,9 +41,6 @@ def main() -> None:
     )
   folder = pathlib.Path(FLAGS.workdir).expanduser()
   trained = runs.load_run(folder)
-  vocabulary = None
-  if trained.data.kind == 'words':
-    vocabulary = workdir.read_vocabulary(folder)
   card = cards.Card(
     name=FLAGS.name,
     title=FLAGS.title or title_of(trained),
@@ -51,7 +48,7 @@ def main() -> None:
     config=dataclasses.replace(trained.config, data_dir=None),
     step=trained.step,
     data=trained.data,
-    vocabulary=vocabulary,
+    vocabulary=trained.vocabulary,
     command=FLAGS.command or command_of(trained.config),
     commit=FLAGS.commit,
     hardware=FLAGS.hardware,

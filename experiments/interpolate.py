@@ -6,38 +6,35 @@ Prints two texts, and between them the likeliest text of points on the line from
 the mean of one posterior to that of the other.
 """
 
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+import origin
 from absl import flags
 
-from gen1shot import commandline, compilation, runs
+from gen1shot import commandline, compilation
 from gen1shot.data.episodes import EpisodeSpec, sample_episodes
 from gen1shot.errors import InputError
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_integer('pairs', 3, 'of texts', lower_bound=1)
 flags.DEFINE_integer('points', 5, 'on each line', lower_bound=2)
 flags.DEFINE_integer('length', 12, 'words of a text', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'of the texts', lower_bound=0)
-flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
   compilation.enable_cache()
-  trained = runs.load_run(pathlib.Path(FLAGS.workdir).expanduser())
+  trained = origin.load_trained()
   if not hasattr(trained.module, 'decode'):
     raise InputError(
       'texts are decoded by model neural_lm; got ' + trained.config.model
     )
   source = trained.load_source(FLAGS.data_dir)
-  vocabulary = source.vocabulary
+  vocabulary = trained.vocabulary
   assert vocabulary is not None  # of words
   texts = sample_episodes(
     jax.random.key(FLAGS.seed),

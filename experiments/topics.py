@@ -1,5 +1,6 @@
 """Shows the topics that LDA has learned: prints their words, draws a heat map.
 
+  python experiments/topics.py --load=lda-bars
   python experiments/topics.py --workdir=runs/lda-bars
 
 A topic of the bars, whose words are pixels, is drawn as the picture that it is.
@@ -9,31 +10,29 @@ import pathlib
 
 import figures
 import numpy as np
+import origin
 from absl import flags
 
-from gen1shot import commandline, runs, workdir
+from gen1shot import commandline
 from gen1shot.data import bars
 from gen1shot.errors import InputError
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string('workdir', None, 'of the training')
 flags.DEFINE_integer('words', 8, 'shown of each topic', lower_bound=1)
 flags.DEFINE_string('out', 'topics.png', 'the picture')
-flags.mark_flag_as_required('workdir')
 
 
 def main() -> None:
-  folder = pathlib.Path(FLAGS.workdir).expanduser()
-  trained = runs.load_run(folder)
+  trained = origin.load_trained()
   if not hasattr(trained.module, 'topic_words'):
     raise InputError(f'topics are of model lda; got {trained.config.model}')
-  vocabulary = workdir.read_vocabulary(folder)
+  assert trained.vocabulary is not None  # of words
   phi = np.asarray(
     trained.module.apply({'params': trained.params}, method='topic_words')
   )
   ranked = np.argsort(-phi, axis=1)[:, : FLAGS.words]
-  labels = [[vocabulary.words[word] for word in row] for row in ranked]
+  labels = [[trained.vocabulary.words[word] for word in row] for row in ranked]
   for topic, words in enumerate(labels):
     say(f'{topic:3}  {" ".join(words)}')
   if trained.config.dataset == 'bars':

@@ -37,7 +37,10 @@ class DiagGaussian:
 
   def sample(self, key: jax.Array, shape: tuple[int, ...] = ()) -> jax.Array:
     """Reparameterised draws: [*shape, *mean.shape]; the key is consumed."""
-    noise = jax.random.normal(key, (*shape, *self.mean.shape))
+    return self.transform(jax.random.normal(key, (*shape, *self.mean.shape)))
+
+  def transform(self, noise: jax.Array) -> jax.Array:
+    """The draw that standard Gaussian noise becomes."""
     return self.mean + jnp.exp(0.5 * self.logvar) * noise
 
   def log_prob(self, x: jax.Array) -> jax.Array:

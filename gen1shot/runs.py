@@ -27,6 +27,7 @@ from gen1shot.data.episodes import (
   EpisodeSpec,
   sample_episodes,
 )
+from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
 from gen1shot.evaluation import generation
 from gen1shot.learning import learn
@@ -69,6 +70,7 @@ class Trained:
   module: nn.Module
   params: Params  # averaged, of the checkpoint that is best on validation
   step: int
+  vocabulary: Vocabulary | None = None  # of the words, where it models words
 
   def load_source(self, data_dir: str | None) -> sources.Source:
     """The data of the run, from where they are now; None for where they were.
@@ -100,7 +102,11 @@ def load_run(folder: pathlib.Path) -> Trained:
   state = checkpoints.best(folder / 'checkpoints', state)
   if state is None:
     raise InputError(f'workdir must hold a checkpoint; got {folder}')
-  return Trained(config, data, module, state.averaged, int(state.step))
+  words = data.kind == 'words'
+  vocabulary = workdir.read_vocabulary(folder) if words else None
+  return Trained(
+    config, data, module, state.averaged, int(state.step), vocabulary
+  )
 
 
 def load_shipped(name: str, folder: Traversable = shipped.FOLDER) -> Trained:
@@ -110,7 +116,9 @@ def load_shipped(name: str, folder: Traversable = shipped.FOLDER) -> Trained:
     InputError: see `shipped.load`.
   """
   module, params, card = shipped.load(name, folder)
-  return Trained(card.config, card.data, module, params, card.step)
+  return Trained(
+    card.config, card.data, module, params, card.step, card.vocabulary
+  )
 
 
 def train_and_evaluate(

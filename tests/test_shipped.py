@@ -191,6 +191,7 @@ def test_binaries_take_models_of_the_package(tmp_path):
   for name, *flags in (
     ('sample', '--rows=2', '--num_samples=2', '--shots=3'),
     ('evaluate', '--tasks=perplexity', '--num_samples=1'),
+    ('topics', '--words=3'),
   ):
     done = subprocess.run(
       [sys.executable, binary(name), '--load=lda-bars', *flags],
@@ -203,6 +204,7 @@ def test_binaries_take_models_of_the_package(tmp_path):
     )
     assert done.returncode == 0, done.stderr
   assert (tmp_path / 'sheet.txt').exists()
+  assert (tmp_path / 'topics.png').exists()
   results = tmp_path / 'runs' / 'lda-bars' / 'results' / 'perplexity.json'
   protocol = json.loads(results.read_text())['protocol']
   card = shipped.read_card('lda-bars')

@@ -161,7 +161,7 @@ class DRAW(nn.Module):
       seen = self.reader(h, jnp.broadcast_to(x, error.shape), error)
       encoder, summary = self.encoder(painting.encoder, join(seen, h))
       q = DiagGaussian.from_parameters(self.posterior(summary))
-      z, told = infer(q, noise)
+      z, told = infer(q, DiagGaussian.standard((self.z_dim,)), noise)
       painting, _ = self._paint(painting, z)
       return Painting(painting.canvas, painting.decoder, encoder), told
 

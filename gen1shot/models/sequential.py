@@ -31,6 +31,7 @@ from gen1shot.nn.dense import join
 from gen1shot.nn.sets import blank, same_set
 
 CANVASES = ('additive', 'gated')
+PRIORS = ('standard', 'learned')
 
 
 @struct.dataclass
@@ -70,10 +71,12 @@ class SequentialGenerativeModel(nn.Module):
   write_size: int = 12  # and of what is written
   canvas: str = 'additive'  # additive or gated
   canvas_channels: int = 4  # hidden, of the canvas
+  prior: str = 'standard'  # of z_s: N(0, I), or learned, given h_s-1 and v_s
   remat: bool = False  # compute steps twice, to keep less in memory
 
   def setup(self) -> None:
     check_choice('canvas', self.canvas, CANVASES)
+    check_choice('prior', self.prior, PRIORS)
     check_positive(
       self, 'recurrent_steps', 'hidden', 'z_dim', 'canvas_channels'
     )
@@ -92,6 +95,8 @@ class SequentialGenerativeModel(nn.Module):
     self.transition = nn.OptimizedLSTMCell(self.hidden)
     self.summary = nn.Dense(self.hidden)
     self.posterior = nn.Dense(2 * self.z_dim)
+    if self.prior == 'learned':
+      self.expected = nn.Dense(2 * self.z_dim)
     self.pixels = nn.Dense(channels * per_value)  # f_o, a 1x1 convolution
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 
@@ -219,7 +224,7 @@ class SequentialGenerativeModel(nn.Module):
       seen = self.object_reader(h, jnp.broadcast_to(x, error.shape), error)
       summary = nn.relu(self.summary(join(seen, v, h)))
       q = DiagGaussian.from_parameters(self.posterior(summary))
-      z, told = infer(q, noise)
+      z, told = infer(q, self._prior(v, h), noise)
       painting, _ = self._paint(painting, z, v)
       return painting, told
 
@@ -232,9 +237,10 @@ class SequentialGenerativeModel(nn.Module):
     seen = jnp.ones(len(support), bool) if mask is None else mask
     shown = _shown(blank(support, mask), seen)
 
-    def step(self, painting, z):
-      v = self._look(shown, painting.state[1])
-      return self._paint(painting, z, v)
+    def step(self, painting, noise):
+      _, h = painting.state
+      v = self._look(shown, h)
+      return self._paint(painting, self._prior(v, h).transform(noise), v)
 
     return self._unroll(step, self._noise(num_samples))
 
@@ -248,6 +254,12 @@ class SequentialGenerativeModel(nn.Module):
     lead = h.shape[:-1]
     image = jnp.broadcast_to(shown.mean, (*lead, *shown.mean.shape[-3:]))
     return join(self.example_reader(h, image), shown.present)
+
+  def _prior(self, v: jax.Array, h: jax.Array) -> DiagGaussian:
+    """p(z_s | z_<s, x')."""
+    if self.prior == 'standard':
+      return DiagGaussian.standard((self.z_dim,))
+    return DiagGaussian.from_parameters(self.expected(join(v, h)))
 
   def _paint(
     self, painting: Painting, z: jax.Array, v: jax.Array

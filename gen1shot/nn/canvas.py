@@ -104,15 +104,16 @@ class Stroke:
 class Step:
   """What a step of inference tells."""
 
-  kl: jax.Array  # [...] KL(q(z_s | z_<s, x) || N(0, I))
+  kl: jax.Array  # [...] KL(q(z_s | z_<s, x) || p(z_s | z_<s))
   log_ratio: jax.Array  # [...] log p(z_s) - log q(z_s | z_<s, x)
   mean: jax.Array  # [..., D] of q(z_s | z_<s, x)
 
 
-def infer(q: DiagGaussian, noise: jax.Array) -> tuple[jax.Array, Step]:
-  """A reparameterised draw from q, beside the prior N(0, I)."""
-  prior = DiagGaussian.standard(())
-  z = q.mean + jnp.exp(0.5 * q.logvar) * noise
+def infer(
+  q: DiagGaussian, prior: DiagGaussian, noise: jax.Array
+) -> tuple[jax.Array, Step]:
+  """A reparameterised draw from q, beside the prior."""
+  z = q.transform(noise)
   log_ratio = (prior.log_prob(z) - q.log_prob(z)).sum(-1)
   return z, Step(kl(q, prior).sum(-1), log_ratio, q.mean)
 
