@@ -179,6 +179,7 @@ CASES = {
     for kind in ATTENTION
   },
   'sequential-gated': ('sequential', {'canvas': 'gated'}, ELBO),
+  'sequential-learned': ('sequential', {'prior': 'learned'}, ELBO),
 }
 
 

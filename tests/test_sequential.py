@@ -58,10 +58,13 @@ def convolved(p, image):
   )
 
 
-@pytest.mark.parametrize('canvas_kind', ['additive', 'gated'])
-def test_scan_is_a_loop_over_steps(canvas_kind):
+@pytest.mark.parametrize(
+  ('canvas_kind', 'prior'),
+  [('additive', 'standard'), ('additive', 'learned'), ('gated', 'standard')],
+)
+def test_scan_is_a_loop_over_steps(canvas_kind, prior):
   """The equations once more: reads of each example, then their average."""
-  module, params = make(canvas=canvas_kind)
+  module, params = make(canvas=canvas_kind, prior=prior)
   p = params['params']
   noise = jax.random.normal(jax.random.key(3), (3, T, 2))
 
@@ -93,7 +96,13 @@ def test_scan_is_a_loop_over_steps(canvas_kind):
       mean, logvar = jnp.split(told, 2, -1)
       logvar = 7 * jnp.tanh(logvar / 7)
       z = mean + jnp.exp(logvar / 2) * noise[s, t]
-      divergence += 0.5 * (jnp.exp(logvar) + mean**2 - 1 - logvar).sum()
+      other = jnp.zeros((1, 4))  # mean and log variance of the prior
+      if prior == 'learned':
+        other = linear(p['expected'], jnp.concatenate([v, h], -1))
+      away, wide = jnp.split(other, 2, -1)
+      wide = 7 * jnp.tanh(wide / 7)
+      squares = jnp.exp(logvar) + (mean - away) ** 2
+      divergence += 0.5 * (squares * jnp.exp(-wide) - 1 + wide - logvar).sum()
       state = lstm(p['transition'], state, jnp.concatenate([z, v], -1))
       _, writing = windows(p['writer']['Dense_1'], state[1])
       patch = linear(p['writer']['Dense_0'], state[1])
@@ -118,19 +127,23 @@ def test_scan_is_a_loop_over_steps(canvas_kind):
     np.testing.assert_allclose(steps.kl.sum(0)[t], divergence, rtol=1e-4)
 
 
-@pytest.mark.parametrize('given', [0, 2])
-def test_log_weights_converge_to_the_quadrature(given):
+@pytest.mark.parametrize(
+  ('given', 'prior'), [(0, 'standard'), (2, 'standard'), (2, 'learned')]
+)
+def test_log_weights_converge_to_the_quadrature(given, prior):
   """One latent a step, two steps: log p(x_t | x_<t) integrates over a plane."""
-  module, params = make(z_dim=1, recurrent_steps=2)
+  module, params = make(z_dim=1, recurrent_steps=2, prior=prior)
   x = X[: given + 1]
 
-  def log_p(z):  # [S, 1]
+  def log_p(noise):  # [S, 1]
     def paint(module):
       shown = jax.tree.map(lambda leaf: leaf[-1], module._prefixes(x))
       painting = module._begin(())
-      for value in z:
-        v = module._look(shown, painting.state[1])
-        painting, _ = module._paint(painting, value, v)
+      for value in noise:
+        _, h = painting.state
+        v = module._look(shown, h)
+        z = module._prior(v, h).transform(value)
+        painting, _ = module._paint(painting, z, v)
       return module._log_likelihood(x[-1], painting)
 
     return module.apply(params, method=paint)
@@ -210,6 +223,7 @@ def test_masked_objects_leave_the_bound():
   ('fields', 'message'),
   [
     ({'canvas': 'gates'}, 'canvas must be one of additive, gated'),
+    ({'prior': 'normal'}, 'prior must be one of learned, standard'),
     ({'canvas_channels': 0}, 'canvas_channels must be >= 1; got 0'),
     ({'attention': 'dense'}, 'attention must be one of'),
   ],

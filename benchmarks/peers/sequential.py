@@ -38,6 +38,7 @@ class SequentialGenerativeModel(nn.Module):
     write_size: int,
     canvas: str,
     canvas_channels: int,
+    prior: str,
     remat: bool,
   ):
     check_choice('observation of the twin', observation, ['bernoulli'])
@@ -56,6 +57,8 @@ class SequentialGenerativeModel(nn.Module):
     self.transition = LSTM(z_dim + told, hidden)
     self.summary = nn.Linear(seen + told + hidden, hidden)
     self.posterior = nn.Linear(hidden, 2 * z_dim)
+    learned = prior == 'learned'
+    self.expected = nn.Linear(told + hidden, 2 * z_dim) if learned else None
     self.pixels = nn.Linear(canvas_channels, channels)
     self.blank = nn.Parameter(torch.zeros(shape))
 
@@ -79,7 +82,10 @@ class SequentialGenerativeModel(nn.Module):
       seen = self.object_reader(h, x, x - self.pixels(canvas).sigmoid())
       summary = functional.relu(self.summary(torch.cat([seen, v, h], 1)))
       q = gaussian(self.posterior(summary))
-      kl = kl + q.kl(STANDARD)
+      p = STANDARD
+      if self.expected:
+        p = gaussian(self.expected(torch.cat([v, h], 1)))
+      kl = kl + q.kl(p)
       state = self.transition(torch.cat([q.sample(), v], 1), state)
       drawn = self.writer(state[0])
       canvas = self.update(canvas, drawn) if self.update else canvas + drawn

@@ -3,9 +3,11 @@
     v_s = f_v(h_s-1, x'),  h_s = LSTM(h_s-1, z_s, v_s),  c_s = f_c(c_s-1, h_s)
     p(x | x') = ∫ p(x | f_o(c_S)) prod_s N(z_s; 0, I) dz
 
-S steps paint a hidden canvas c while they read the examples x'; position t of
-an episode is given x' = x_<t. Shapes: T objects, K importance samples, S steps,
-D the size of z_s, H the size of the state. One episode a call; `jax.vmap` adds
+or with p(z_s | h_s-1, v_s) in place of N(0, I), learned as in convolutional
+DRAW (Gregor et al. 2016, Towards Conceptual Compression, section 2). S steps
+paint a hidden canvas c while they read the examples x'; position t of an
+episode is given x' = x_<t. Shapes: T objects, K importance samples, S steps, D
+the size of z_s, H the size of the state. One episode a call; `jax.vmap` adds
 the batch.
 """
 
@@ -96,7 +98,9 @@ class SequentialGenerativeModel(nn.Module):
     self.summary = nn.Dense(self.hidden)
     self.posterior = nn.Dense(2 * self.z_dim)
     if self.prior == 'learned':
-      self.expected = nn.Dense(2 * self.z_dim)
+      # It starts as N(0, I).
+      zeros = nn.initializers.zeros
+      self.expected = nn.Dense(2 * self.z_dim, kernel_init=zeros)
     self.pixels = nn.Dense(channels * per_value)  # f_o, a 1x1 convolution
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 

@@ -1,0 +1,159 @@
+"""What each choice made for CPUs is worth: a training step with and without it.
+
+  python -m benchmarks.choices
+
+Both steps are of the same model and take turns in one process.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+from flax import linen as nn
+
+from benchmarks import report, workload
+from benchmarks.timing import Times, alternate
+from benchmarks.workload import TrainingStep, load_dataset
+from experiments.configs import get_config
+from gen1shot import commandline, compilation
+from gen1shot.data.episodes import Dataset
+from gen1shot.errors import InputError, check_choice
+from gen1shot.nn import canvas, conv, residual
+from gen1shot.progress import say
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list('choices', None, 'to measure; default all')
+flags.DEFINE_float('seconds', 30.0, 'of measuring, for each row')
+
+
+class _DilatedConv(nn.Module):
+  """`residual.TransposedConv` as XLA transposes convolutions."""
+
+  features: int
+  kernel: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    image = nn.ConvTranspose(
+      self.features, (self.kernel, self.kernel), (2, 2), 'VALID'
+    )(x)
+    *lead, side, _, channels = image.shape
+    odd = side % 2
+    image = jnp.pad(image, [(0, 0)] * len(lead) + [(0, odd)] * 2 + [(0, 0)])
+    half = (side + odd) // 2
+    blocks = image.reshape(*lead, half, 2, half, 2, channels)
+    return blocks.swapaxes(-3, -4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+  """A step that a choice matters for, and how the choice is undone."""
+
+  model: str
+  preset: str
+  undone: contextlib.AbstractContextManager[Any]
+  fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  devices: int = 1  # with the choice; one without it
+
+
+CHOICES = {
+  'scheduler': Choice(
+    'gmn', 'conv', mock.patch.object(compilation, '_SCHEDULER', {})
+  ),
+  'all fusions': Choice(
+    'vae', 'small', mock.patch.object(workload, 'jit_step', compilation.jit)
+  ),
+  'two devices': Choice('gmn', 'conv', contextlib.nullcontext(), devices=2),
+  'transposed convolution': Choice(
+    'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
+  ),
+  'gradient of ELU': Choice(
+    'statistician',
+    'small',
+    mock.patch.object(conv, 'elu', nn.elu),
+    {'nets': 'conv', 'width': 16},
+  ),
+  'unrolled convolutions': Choice(
+    'sequential',
+    'small',
+    mock.patch(
+      'gen1shot.models.sequential.unroll',
+      lambda *args, convolves: canvas.unroll(*args),
+    ),
+    {'canvas': 'gated'},
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """What is known of a choice."""
+
+  choice: str
+  model: str
+  preset: str
+  chosen: Times
+  without: Times
+
+  @property
+  def ratio(self) -> float:
+    """Median without over median with; above 1 the choice pays."""
+    return self.without.median / self.chosen.median
+
+
+def measure(name: str, dataset: Dataset, seconds: float) -> Row:
+  """Both steps in turns."""
+  choice = CHOICES[name]
+  config = get_config(choice.model, choice.preset)
+  config = dataclasses.replace(config, fields=dict(choice.fields))
+  chosen = TrainingStep(config, dataset, choice.devices)
+  with choice.undone:
+    without = TrainingStep(config, dataset, 1)
+  times = alternate([chosen, without], seconds)
+  return Row(name, choice.model, choice.preset, *times)
+
+
+HEADER = (
+  'choice                  model         preset  with ms  without ms  ratio'
+)
+
+
+def line(row: Row) -> str:
+  return (
+    f'{row.choice:23} {row.model:13} {row.preset:6} '
+    f'{1e3 * row.chosen.median:8.1f} {1e3 * row.without.median:11.1f} '
+    f'{row.ratio:6.2f}'
+  )
+
+
+def main() -> None:
+  if not FLAGS.seconds > 0:
+    raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
+  names = FLAGS.choices or tuple(CHOICES)
+  for name in names:
+    check_choice('choices', name, CHOICES)
+  # Before the backend is asked for, as it starts then.
+  jax.config.update('jax_num_cpu_devices', 2)
+  if jax.default_backend() != 'cpu':
+    raise InputError(f'these are choices for CPUs; got {jax.default_backend()}')
+  record = report.begin()
+  dataset = load_dataset('glyphs')
+  say(HEADER)
+  rows = []
+  for name in names:
+    rows.append(measure(name, dataset, FLAGS.seconds))
+    say(line(rows[-1]))
+  report.finish(
+    'choices',
+    record,
+    [dataclasses.asdict(row) | {'ratio': row.ratio} for row in rows],
+  )
+
+
+if __name__ == '__main__':
+  commandline.run(main)
