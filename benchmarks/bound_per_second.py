@@ -1,11 +1,11 @@
 """Which image nets learn most in a given time: held-out bound per second.
 
   python -m benchmarks.bound_per_second --dataset=omniglot --data_dir=...
+  python -m benchmarks.bound_per_second --model=gmn
 
-Trains the small statistician around each family of nets, in turns in one
-process, so that all see the same machine, and validates after equal times of
-training. The learning rate does not decay, because nobody knows how many steps
-the time is enough for.
+Trains a model around each family of nets, in turns in one process, so that all
+see the same machine, and validates after equal times of training. The learning
+rate does not decay, because nobody knows how many steps the time is enough for.
 """
 
 import dataclasses
@@ -23,30 +23,39 @@ from gen1shot import commandline, zoo
 from gen1shot.compilation import jit, jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
+from gen1shot.errors import check_choice
 from gen1shot.progress import say
 from gen1shot.training import init_state, make_train_step, make_validation
 
 FLAGS = flags.FLAGS
+flags.DEFINE_string('model', 'statistician', 'what learns')
 flags.DEFINE_string('dataset', 'glyphs', 'what to learn')
 flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
 flags.DEFINE_float('seconds', 240.0, 'of training, for each family')
 
-# The widths give steps of comparable cost.
+# model -> family -> its preset, and the fields that differ there. The widths
+# give steps of comparable cost.
 FAMILIES = {
-  'mixer': {},
-  'conv': {'nets': 'conv', 'width': 16},
-  'dense': {'nets': 'dense', 'width': 512},
+  'statistician': {
+    'mixer': ('small', {}),
+    'conv': ('small', {'nets': 'conv', 'width': 16}),
+    'dense': ('small', {'nets': 'dense', 'width': 512}),
+  },
+  'gmn': {'mixer': ('small', {}), 'conv': ('conv', {})},
 }
 POINTS = 8  # validations of each family
 
 
-def learn(
-  config: Config, source: sources.Source, fields: dict[str, Any]
-) -> Iterator[dict[str, float]]:
+def configure(preset: str, fields: dict[str, Any]) -> Config:
+  config = get_config(FLAGS.model, preset, FLAGS.dataset)
+  fields = config.fields | fields
+  return dataclasses.replace(config, steps=10**9, fields=fields)
+
+
+def learn(config: Config, source: sources.Source) -> Iterator[dict[str, float]]:
   """Trains on and on; yields after each share of the time."""
   shape = source.train.object_shape
-  fields = config.fields | fields
-  module = zoo.build(config.model, config.preset, shape, **fields)
+  module = zoo.build(config.model, config.preset, shape, **config.fields)
   key = jax.random.key(config.seed)
   example = jnp.zeros((config.episode_length, *shape))
   state = init_state(module, config, example, key)
@@ -66,7 +75,7 @@ def learn(
 
 def draw(figure: Any, rows: Sequence[dict[str, Any]]) -> None:
   panel = figure.add_subplot(xlabel='seconds', ylabel='bound, nats/object')
-  for name in FAMILIES:
+  for name in dict.fromkeys(row['nets'] for row in rows):
     own = [row for row in rows if row['nets'] == name]
     panel.plot(
       [row['seconds'] for row in own],
@@ -78,14 +87,13 @@ def draw(figure: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-  config = dataclasses.replace(
-    get_config('statistician', 'small', FLAGS.dataset), steps=10**9
-  )
+  check_choice('model', FLAGS.model, FAMILIES)
+  configs = {
+    name: configure(*family) for name, family in FAMILIES[FLAGS.model].items()
+  }
   record = report.begin()
   source = sources.load(FLAGS.dataset, data_dir=FLAGS.data_dir)
-  runs = {
-    name: learn(config, source, fields) for name, fields in FAMILIES.items()
-  }
+  runs = {name: learn(config, source) for name, config in configs.items()}
   rows = []
   say(f'{"nets":8}{"seconds":>9}{"steps":>8}{"bound":>10}')
   for _ in range(POINTS):
@@ -94,7 +102,7 @@ def main() -> None:
       rows.append({'nets': name, **row})
       say(f'{name:8}{row["seconds"]:9.0f}{row["step"]:8d}{row["bound"]:10.2f}')
   report.finish(
-    f'bound-per-second-{FLAGS.dataset}',
+    f'bound-per-second-{FLAGS.model}-{FLAGS.dataset}',
     record,
     rows,
     lambda figure: draw(figure, rows),

@@ -7,7 +7,7 @@ Both steps are of the same model and take turns in one process.
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -131,6 +131,14 @@ def line(row: Row) -> str:
   )
 
 
+def draw(figure: Any, rows: Sequence[Row]) -> None:
+  """The ratios as bars."""
+  panel = figure.add_subplot(xlabel='time without / time with')
+  panel.barh([row.choice for row in rows], [row.ratio for row in rows])
+  panel.axvline(1.0, color='black', linewidth=0.8)
+  panel.invert_yaxis()
+
+
 def main() -> None:
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
@@ -141,6 +149,7 @@ def main() -> None:
   jax.config.update('jax_num_cpu_devices', 2)
   if jax.default_backend() != 'cpu':
     raise InputError(f'these are choices for CPUs; got {jax.default_backend()}')
+  compilation.enable_cache()
   record = report.begin()
   dataset = load_dataset('glyphs')
   say(HEADER)
@@ -152,6 +161,7 @@ def main() -> None:
     'choices',
     record,
     [dataclasses.asdict(row) | {'ratio': row.ratio} for row in rows],
+    lambda figure: draw(figure, rows),
   )
 
 

@@ -13,6 +13,7 @@ RUNS = {
   'throughput': ['--models=draw', '--presets=small', '--nopeer', '--seconds=1'],
   'roofline': ['--models=lda', '--seconds=1', '--side=64', '--copied=4096'],
   'scaling': ['--models=lda', '--axes=T,eval', '--seconds=1', '--values=2'],
+  'choices': ['--choices=all fusions', '--seconds=1'],
   'startup': ['--models=lda', '--repeats=1'],
 }
 
@@ -64,6 +65,14 @@ def test_throughput_has_a_row_a_preset(results):
   assert f'{1e3 * row["ours"]["median"]:.1f}' in printed
 
 
+def test_choices_are_ratios_of_a_step_without_to_one_with(results):
+  printed, record, _ = results('choices')
+  (row,) = record['rows']
+  with_it, without = row['chosen']['median'], row['without']['median']
+  assert row['ratio'] == pytest.approx(without / with_it)
+  assert f'{1e3 * without:.1f} {row["ratio"]:6.2f}' in printed
+
+
 def test_roofline_compares_a_step_with_both_ceilings(results):
   printed, record, _ = results('roofline')
   (row,) = record['rows']
@@ -104,6 +113,12 @@ def test_a_start_with_compiled_programs_is_faster(results):
       'axes must be one of B, K, S, T, devices, eval, size; got',
     ),
     ('roofline', ['--models=unigram'], 'models must be one of'),
+    ('choices', ['--choices=shape'], 'choices must be one of all fusions,'),
+    (
+      'bound_per_second',
+      ['--model=draw'],
+      'model must be one of gmn, statistician; got',
+    ),
     ('startup', ['--models=drow'], "did you mean 'draw'?"),
   ],
 )
