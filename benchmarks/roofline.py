@@ -23,13 +23,9 @@ import jax.numpy as jnp
 from absl import flags
 
 from benchmarks import flops, report
+from benchmarks.selection import NEED_NO_FILES, chosen
 from benchmarks.timing import Times, alternate
-from benchmarks.workload import (
-  NEED_NO_FILES,
-  TrainingStep,
-  chosen,
-  load_dataset,
-)
+from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline
 from gen1shot.compilation import enable_cache, jit_step
 from gen1shot.config import Config

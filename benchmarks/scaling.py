@@ -26,8 +26,9 @@ import numpy as np
 from absl import flags
 
 from benchmarks import report
+from benchmarks.selection import chosen
 from benchmarks.timing import Times, alternate
-from benchmarks.workload import TrainingStep, chosen, load_dataset
+from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline, zoo
 from gen1shot.compilation import enable_cache
 from gen1shot.config import Config

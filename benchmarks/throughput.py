@@ -21,8 +21,9 @@ import numpy as np
 from absl import flags
 
 from benchmarks import report
+from benchmarks.selection import chosen
 from benchmarks.timing import Times, alternate
-from benchmarks.workload import TrainingStep, chosen, load_dataset
+from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline, zoo
 from gen1shot.config import Config
 from gen1shot.data.episodes import Dataset, sample_episodes

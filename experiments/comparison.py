@@ -8,6 +8,7 @@ from absl import flags
 from reports import LIKELIHOOD_SAMPLES, Report
 
 from gen1shot.data.episodes import Dataset, EpisodeSpec
+from gen1shot.errors import InputError
 from gen1shot.evaluation import likelihood
 from gen1shot.evaluation.likelihood import Figure
 from gen1shot.progress import device_name, say
@@ -33,7 +34,21 @@ def comparison_report(
 
   All models see the same episodes, each in one order. Below each but the first
   stands what it has more than the first one, paired by episode.
+
+  Raises:
+    InputError: the models were trained for data of different classes.
   """
+  known = {trained.data.fingerprint for trained, _ in runs.values()}
+  if len(known) > 1:
+    raise InputError(
+      'models of one table must be of the same data and split; got '
+      + ', '.join(
+        f'{folder.name}: {trained.config.dataset} {trained.config.split} of '
+        f'split_seed {trained.config.split_seed}'
+        for folder, (trained, _) in runs.items()
+      )
+    )
+  config = next(iter(runs.values()))[0].config
   length = FLAGS.length or LENGTH
   num_samples = FLAGS.num_samples or LIKELIHOOD_SAMPLES
   key = jax.random.key(FLAGS.seed)
@@ -70,6 +85,8 @@ def comparison_report(
           rows.append(row)
           say(' '.join(map(str, row.values())))
   protocol = {
+    'dataset': config.dataset,
+    'split': config.split,
     'part': FLAGS.part,
     'K': num_samples,
     'episodes': FLAGS.episodes,

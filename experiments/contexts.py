@@ -23,7 +23,9 @@ from gen1shot.evaluation.contexts import embed_sets
 FLAGS = flags.FLAGS
 flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_integer('sets', 1000, 'how many', lower_bound=2)
-flags.DEFINE_integer('seed', 0, 'of the sets', lower_bound=0)
+flags.DEFINE_integer(
+  'seed', 0, 'of the sets', lower_bound=0, upper_bound=2**31 - 1
+)
 flags.DEFINE_string('out', 'contexts.png', 'the picture')
 
 

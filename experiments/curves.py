@@ -28,6 +28,8 @@ def main() -> None:
   out = pathlib.Path(FLAGS.out).expanduser()
   if out.suffix != '.png':
     raise InputError(f'out must be the name of a .png file; got {out}')
+  if not FLAGS.workdir:
+    raise InputError('workdir must name a run; got none')
   curves = {}
   for name in FLAGS.workdir:
     folder = pathlib.Path(name).expanduser()

@@ -28,6 +28,7 @@ from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 
 TABLE = 'table'
+SHIPPED = pathlib.Path('shipped')  # results of models of the package
 _MOST = 10**6  # samples, episodes or tasks: more fill the memory, or never end
 
 FLAGS = flags.FLAGS
@@ -91,14 +92,14 @@ def main() -> None:
     for task in asked:
       # The table is made of likelihoods.
       needed = 'likelihood' if task == TABLE else task
-      reports.check_task(needed, trained.config.dataset, dataset.kind)
+      reports.check_task(needed, trained.config.dataset, dataset)
   for task in asked or reports.TASKS:
     if task == TABLE:
       publish(comparison_report(loaded, FLAGS), next(iter(loaded)), task)
       continue
     for folder, (trained, dataset) in loaded.items():
       made = reports.TASKS[task]
-      if made.suits(trained.config.dataset, dataset.kind):
+      if made.suits(trained.config.dataset, dataset):
         publish(made.report(trained, dataset, FLAGS), folder, task)
 
 
@@ -106,16 +107,21 @@ def load() -> dict[pathlib.Path, tuple[runs.Trained, Dataset]]:
   """Where results go -> the model, and the data to evaluate it on.
 
   Raises:
-    InputError: no models, or nothing to load where they should be.
+    InputError: no models, one twice, or nothing to load where they should be.
   """
-  trained = {}
-  for name in FLAGS.workdir:
-    folder = pathlib.Path(name).expanduser()
-    trained[folder] = runs.load_run(folder)
-  for name in FLAGS.load:
-    trained[pathlib.Path('runs', name)] = runs.load_shipped(name)
-  if not trained:
+  folders = [pathlib.Path(name).expanduser() for name in FLAGS.workdir]
+  # Not where train.py would train a model of that name.
+  of_package = {SHIPPED / name: name for name in FLAGS.load}
+  named = [*folders, *of_package]
+  if not named:
     raise InputError('give --workdir, --load or both; got neither')
+  if len(set(named)) < len(FLAGS.workdir) + len(FLAGS.load):
+    raise InputError(
+      f'models must be different; got {",".join(FLAGS.workdir + FLAGS.load)}'
+    )
+  trained = {folder: runs.load_run(folder) for folder in folders}
+  for folder, name in of_package.items():
+    trained[folder] = runs.load_shipped(name)
   return {
     folder: (model, getattr(model.load_source(FLAGS.data_dir), FLAGS.part))
     for folder, model in trained.items()

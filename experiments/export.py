@@ -30,6 +30,7 @@ flags.DEFINE_string('command', None, 'of the training; default as configured')
 flags.DEFINE_string('commit', None, 'of the code that trained it')
 flags.DEFINE_string('hardware', None, 'that it was trained on')
 flags.DEFINE_float('seconds', None, 'of the training', lower_bound=0.0)
+flags.DEFINE_bool('replace', False, 'a model of that name, with its figures')
 flags.DEFINE_string('out', str(shipped.FOLDER), 'folder of weights and cards')
 flags.mark_flags_as_required(('workdir', 'name'))
 
@@ -38,6 +39,12 @@ def main() -> None:
   if not re.fullmatch(r'[a-z0-9_]+(-[a-z0-9_]+)*', FLAGS.name):
     raise InputError(
       f'name must be of lower-case letters, digits, _ and -; got {FLAGS.name!r}'
+    )
+  out = pathlib.Path(FLAGS.out).expanduser()
+  if FLAGS.name in shipped.names(out) and not FLAGS.replace:
+    raise InputError(
+      f'name must be new, or --replace the model and its figures; got '
+      f'{FLAGS.name}'
     )
   folder = pathlib.Path(FLAGS.workdir).expanduser()
   trained = runs.load_run(folder)
@@ -58,7 +65,6 @@ def main() -> None:
     dtype=FLAGS.dtype,
     sha256='',
   )
-  out = pathlib.Path(FLAGS.out).expanduser()
   card = shipped.save(card, trained.params, out)
   shipped.load(card.name, out)
   say(

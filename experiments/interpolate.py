@@ -23,7 +23,9 @@ flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_integer('pairs', 3, 'of texts', lower_bound=1)
 flags.DEFINE_integer('points', 5, 'on each line', lower_bound=2)
 flags.DEFINE_integer('length', 12, 'words of a text', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'of the texts', lower_bound=0)
+flags.DEFINE_integer(
+  'seed', 0, 'of the texts', lower_bound=0, upper_bound=2**31 - 1
+)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The tables of evaluate.py."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
 from collections.abc import Callable
@@ -26,6 +27,7 @@ ACTIVITY_OBJECTS = 1000
 PROBE_SETS = 10_000
 LIKELIHOOD_SAMPLES = 1000
 PERPLEXITY_SAMPLES = 10
+FEWEST_WAYS = 5  # of a classification
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,24 +103,32 @@ def likelihood_report(
 def classification_report(
   trained: Trained, dataset: Dataset, FLAGS: flags.FlagValues
 ) -> Report:
-  """Accuracy in %: one row for ways x shots, one column a rule."""
+  """Accuracy in %: one row for ways x shots, one column a rule.
+
+  Those that the classes of the data are too few or too small for are left out.
+  """
   key = jax.random.key(FLAGS.seed)
   rows = []
-  for ways in (5, 20):
-    for shots in (1, 5):
-      row: dict[str, Any] = {'ways': ways, 'shots': shots}
-      for rule in classification.RULES:
-        row[rule] = measure_accuracy(
-          trained,
-          dataset,
-          key,
-          rule=rule,
-          ways=ways,
-          shots=shots,
-          tasks=FLAGS.classification_tasks,
-          num_samples=FLAGS.classification_samples,
-        )['accuracy']
-      rows.append(row)
+  for ways, shots in itertools.product((FEWEST_WAYS, 20), (1, 5)):
+    if ways > dataset.num_classes or shots + 1 > dataset.smallest_class:
+      say(
+        f'{ways}-way {shots}-shot left out: there are {dataset.num_classes} '
+        f'classes of at least {dataset.smallest_class}'
+      )
+      continue
+    row: dict[str, Any] = {'ways': ways, 'shots': shots}
+    for rule in classification.RULES:
+      row[rule] = measure_accuracy(
+        trained,
+        dataset,
+        key,
+        rule=rule,
+        ways=ways,
+        shots=shots,
+        tasks=FLAGS.classification_tasks,
+        num_samples=FLAGS.classification_samples,
+      )['accuracy']
+    rows.append(row)
   protocol = _protocol(trained, FLAGS) | {
     'K': FLAGS.classification_samples,
     'tasks': FLAGS.classification_tasks,
@@ -199,24 +209,37 @@ class Task:
   report: Callable[..., Report]
   kinds: tuple[str, ...]  # of objects
   datasets: tuple[str, ...] | None = None  # those alone; None for any
+  classes: int = 1  # that there are at least, each of two objects if several
 
-  def suits(self, dataset: str, kind: str) -> bool:
-    """Whether a data set, of a kind, has such a table."""
-    return kind in self.kinds and dataset in (self.datasets or (dataset,))
+  def suits(self, name: str, dataset: Dataset) -> bool:
+    """Whether a data set of that name has such a table."""
+    return (
+      dataset.kind in self.kinds
+      and name in (self.datasets or (name,))
+      and dataset.num_classes >= self.classes
+      and dataset.smallest_class >= min(self.classes, 2)
+    )
 
 
 TASKS = {
   'likelihood': Task(likelihood_report, ('images', 'vectors')),
-  'classification': Task(classification_report, ('images',)),
+  'classification': Task(
+    classification_report, ('images',), classes=FEWEST_WAYS
+  ),
   'activity': Task(activity_report, ('images', 'vectors')),
   'perplexity': Task(perplexity_report, ('words',)),
   'probe': Task(probe_report, ('vectors',), ('distributions',)),
 }
 
 
-def check_task(name: str, dataset: str, kind: str) -> None:
-  """Raises InputError unless a data set, of a kind, has the table."""
-  task = TASKS[name]
-  if not task.suits(dataset, kind):
-    wanted = ' and '.join(task.datasets or task.kinds)
-    raise InputError(f'task {name} is for {wanted}; got {dataset}, of {kind}')
+def check_task(task: str, name: str, dataset: Dataset) -> None:
+  """Raises InputError unless a data set of that name has the table."""
+  wanted = TASKS[task]
+  if not wanted.suits(name, dataset):
+    of_what = ' and '.join(wanted.datasets or wanted.kinds)
+    if wanted.classes > 1:
+      of_what += f' of {wanted.classes} classes or more, of two or more each'
+    raise InputError(
+      f'task {task} is for {of_what}; got {name}, {dataset.kind} of '
+      f'{dataset.num_classes} classes of at least {dataset.smallest_class}'
+    )

@@ -68,6 +68,8 @@ def choose(
   Raises:
     InputError: a name is of no model that ships, or nothing matches.
   """
+  if not shipping:
+    raise InputError(f'weights must be a folder of models; got {FLAGS.weights}')
   for name in names or ():
     check_choice('names', name, shipping)
   cells = [cell for cell in CELLS if cell.model in (names or shipping)]

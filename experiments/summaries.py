@@ -25,7 +25,9 @@ flags.DEFINE_enum('part', 'test', ['test', 'valid', 'train'], 'of the data set')
 flags.DEFINE_string('data_dir', None, 'where the data are, if they moved')
 flags.DEFINE_integer('clouds', 16, 'how many', lower_bound=1)
 flags.DEFINE_integer('size', 6, 'points kept of each', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'of the clouds', lower_bound=0)
+flags.DEFINE_integer(
+  'seed', 0, 'of the clouds', lower_bound=0, upper_bound=2**31 - 1
+)
 flags.DEFINE_string('out', 'summaries.png', 'the picture')
 
 

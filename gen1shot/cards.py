@@ -8,9 +8,10 @@ import typing
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from gen1shot import storage
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
-from gen1shot.errors import InputError
+from gen1shot.errors import InputError, check_choice
 from gen1shot.workdir import Data
 
 
@@ -79,6 +80,7 @@ class Card:
 def _card(values: Any) -> Card:
   """Raises KeyError, TypeError or ValueError unless there is a card in it."""
   _check(Card, values)
+  check_choice('dtype', values['dtype'], storage.DTYPES)
   vocabulary = values['vocabulary']
   if vocabulary is not None:
     vocabulary = Vocabulary.from_json(json.dumps(vocabulary))

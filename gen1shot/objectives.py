@@ -47,12 +47,18 @@ def objective(
 
 
 def check_objective(module: nn.Module, config: Config) -> None:
-  """Raises InputError unless the model has what the objective asks for.
+  """Raises InputError unless model and objective fit each other.
 
   DReG takes log weights apart, which models whose posterior is a recurrence do
   not offer: their draw of z_s is part of computing q(z_s+1). Nor do models of
-  words.
+  words. The ELBO of a whole set has no use for a proposal of each position.
   """
+  proposal = getattr(module, 'proposal', 'upto')
+  if config.objective == 'elbo' and proposal != 'upto':
+    raise InputError(
+      f'objective=elbo is of whole sets and has proposal=upto; got {proposal}: '
+      'use objective=iwae'
+    )
   dreg = config.objective == 'iwae' and config.gradient == 'dreg'
   if dreg and not hasattr(module, 'log_q'):
     raise InputError(

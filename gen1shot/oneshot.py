@@ -1,5 +1,8 @@
 """What a trained model says of images that it is shown.
 
+Every call compiles what it runs, for some seconds: research code that asks
+often compiles `module.apply` itself.
+
 Shapes: N images shown, Q queries, S new images; each image [H, W, C] of 0 and
 1. Vectors take the place of images where the model is of vectors.
 """
@@ -11,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from gen1shot import zoo
 from gen1shot.bounds import Params
 from gen1shot.data.folder import read_images
 from gen1shot.errors import InputError
@@ -36,11 +40,13 @@ def draw(
   gives what the model draws unconditionally.
 
   Raises:
-    InputError: what is shown is not of the shape that the model takes.
+    InputError: what is shown is not of the shape that the model takes, or no
+      samples are asked for.
   """
+  _check(module, num_samples)
+  support = _floats(module, 'shown', shown)
   sample = make_sampler(module, num_samples)
-  drawn = sample(params, jnp.asarray(shown)[None], jax.random.key(seed))
-  return np.asarray(drawn[0])
+  return np.asarray(sample(params, support[None], jax.random.key(seed))[0])
 
 
 def score(
@@ -54,7 +60,8 @@ def score(
   """log p(query | shown) of each query in nats, [Q]: a K-sample bound.
 
   Raises:
-    InputError: images are not of the shape that the model takes.
+    InputError: images are not of the shape that the model takes, or no samples
+      are asked for.
   """
   return _scores(module, params, [shown], queries, num_samples, seed)[:, 0]
 
@@ -73,8 +80,8 @@ def classify(
   show as many images: what has been shown more often would be favoured.
 
   Raises:
-    InputError: fewer than two classes, of different sizes, or images that are
-      not of the shape that the model takes.
+    InputError: fewer than two classes, of different sizes, images that are not
+      of the shape that the model takes, or no samples asked for.
   """
   if len(classes) < 2:
     raise InputError(f'classes must be 2 or more; got {len(classes)}')
@@ -93,12 +100,11 @@ def _scores(
   seed: int,
 ) -> np.ndarray:
   """log p(query | images of a class), [Q, classes]."""
-  shape = module.observation_shape
-  for what, images in (('queries', queries), *(('shown', c) for c in classes)):
-    if np.ndim(images) != 1 + len(shape) or np.shape(images)[1:] != shape:
-      raise InputError(
-        f'{what} must be [N, *{shape}]; got {list(np.shape(images))}'
-      )
+  _check(module, num_samples)
+  asked = _floats(module, 'queries', queries)
+  support = jnp.stack([_floats(module, 'shown', c) for c in classes])
+  if not len(asked):
+    return np.zeros((0, len(classes)), 'f4')
 
   def one(given, query, key, at_once):
     params, support = given
@@ -107,11 +113,25 @@ def _scores(
     )
     return scores[0]
 
-  support = jnp.stack([jnp.asarray(images) for images in classes])
-  return each(
-    one,
-    (params, support),
-    jnp.asarray(queries),
-    num_samples,
-    jax.random.key(seed),
-  )
+  return each(one, (params, support), asked, num_samples, jax.random.key(seed))
+
+
+def _check(module: nn.Module, num_samples: int) -> None:
+  """Raises InputError for a model of words, or for no samples."""
+  if type(module) in (zoo.ZOO[name].module for name in zoo.of_kind('words')):
+    raise InputError(
+      'images and vectors are shown to models of such; got '
+      f'{type(module).__name__}, of words'
+    )
+  if num_samples < 1:
+    raise InputError(f'num_samples must be >= 1; got {num_samples}')
+
+
+def _floats(module: nn.Module, what: str, images: Images) -> jax.Array:
+  """Images [N, *shape] of any type as float32."""
+  shape = module.observation_shape
+  if np.ndim(images) != 1 + len(shape) or np.shape(images)[1:] != shape:
+    raise InputError(
+      f'{what} must be [N, *{shape}]; got {list(np.shape(images))}'
+    )
+  return jnp.asarray(images, jnp.float32)

@@ -92,8 +92,9 @@ def write_card(card: Card, folder: pathlib.Path) -> None:
 def save(card: Card, params: Params, folder: pathlib.Path) -> Card:
   """Writes the weights and the card that `load` reads.
 
-  Nothing is written unless all of it can be. The card comes last: what has one
-  is complete, and weights that replaced others without theirs are refused.
+  Nothing is written of parameters that cannot be stored. The card comes last:
+  what has one is complete, and weights that replaced others without theirs are
+  refused.
 
   Args:
     card: whose `parameters` and `sha256` become those of `params`; it has no

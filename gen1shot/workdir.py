@@ -17,6 +17,7 @@ from gen1shot.files import read_text, write_text
 # have moved.
 _MAY_CHANGE = ('steps', 'data_dir')
 _MOST_BYTES = 2**24  # of a JSON file; a vocabulary of 10,000 words has 300,000
+KINDS = ('images', 'vectors', 'words')  # of objects
 _MOST_METRICS = 10**8  # bytes, of hundreds of thousands of rows
 # What there may be when the start of a run was killed, also with .tmp.
 _STARTING = (lock.NAME, 'vocabulary.json', 'data.json', 'config.json')
@@ -27,7 +28,7 @@ class Data:
   """What a run remembers of its data set."""
 
   fingerprint: str  # of the parts
-  kind: str  # images, vectors or words
+  kind: str  # one of KINDS
   object_shape: tuple[int, ...]
 
   def to_json(self) -> str:
@@ -49,7 +50,10 @@ class Data:
     shape = tuple(values['object_shape'])
     if not all(type(n) is int and 0 < n < 2**31 for n in shape):
       raise ValueError('object_shape must be sizes')
-    return cls(values['fingerprint'], values['kind'], shape)
+    fingerprint, kind = values['fingerprint'], values['kind']
+    if type(fingerprint) is not str or kind not in KINDS:
+      raise ValueError(f'fingerprint must be text, kind one of {KINDS}')
+    return cls(fingerprint, kind, shape)
 
 
 def check_run(

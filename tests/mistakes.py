@@ -22,6 +22,16 @@ MISTAKES = {
   'words for steps': ('train', ['--steps=many'], ['many']),
   'no steps': ('train', ['--steps=0'], ['steps must be > 0; got 0']),
   'no such nets': ('train', ['--config.nets=con'], ["did you mean 'conv'"]),
+  'vectors that the tokens of a mixer cannot share': (
+    'train',
+    ['--model=gmn', '--config.match_size=200'],
+    ['among 16 tokens with nets=mixer; got 200'],
+  ),
+  'a proposal that the objective has no use for': (
+    'train',
+    ['--config.proposal=before', '--config.objective=elbo'],
+    ['proposal=upto; got before'],
+  ),
   'no such objective': (
     'train',
     ['--config.objective=elbow'],
@@ -251,6 +261,16 @@ MISTAKES = {
     ['--workdir=run', '--tasks=activity,probe'],
     ['task probe is for distributions; got folder, of images'],
   ),
+  'a model evaluated twice': (
+    'evaluate',
+    ['--workdir=run,run'],
+    ['models must be different; got run,run'],
+  ),
+  'contexts of a seed beyond 32 bits': (
+    'contexts',
+    ['--load=statistician-distributions', '--seed=2147483648'],
+    ['seed', '2147483648'],
+  ),
   'contexts of images': (
     'contexts',
     ['--workdir=run'],
@@ -261,6 +281,12 @@ MISTAKES = {
     'curves',
     ['--workdir=run', '--metric=bounds'],
     ["did you mean 'bound'"],
+  ),
+  'curves of nothing': ('curves', ['--workdir='], ['a run; got none']),
+  'figures of no models': (
+    'reproduce',
+    ['--weights=empty'],
+    ['weights must be a folder of models; got empty'],
   ),
   'curves of one name': (
     'curves',

@@ -79,6 +79,15 @@ def test_a_field_of_another_type_is_refused(name):
     (changed(config={'widht': 8}), 'got widht'),
     (changed(config={'steps': 0}), 'steps must be > 0'),
     (changed(data={'kind': 'images'}), "it lacks 'object_shape'"),
+    (
+      changed(data={'fingerprint': 3, 'kind': 'images', 'object_shape': []}),
+      'fingerprint must be text',
+    ),
+    (
+      changed(data={'fingerprint': 'f', 'kind': 'a', 'object_shape': []}),
+      "kind one of .'images'",
+    ),
+    (changed(dtype='foo'), "dtype must be one of .*; got 'foo'"),
     (changed(vocabulary={'words': ['a', 'a']}), 'vocabulary'),
     (changed(figures=[{'cell': 'a/b'}]), 'it lacks date, device'),
     (changed(figures=['a/b']), 'must be fields; got a/b'),

@@ -154,6 +154,24 @@ def test_no_pseudo_inputs_is_legal(x):
     build(pseudo_inputs=-1)
 
 
+def test_without_pseudo_inputs_there_may_be_no_support(x):
+  network = build(pseudo_inputs=0)
+  assert jnp.isfinite(predict(network, x[:0])).all()
+  module, params = network
+  q = module.apply(params, x[:0], method='embed')
+  np.testing.assert_array_equal(q.mean, jnp.zeros_like(q.mean))
+
+
+def test_a_masked_object_may_be_no_number(network, x):
+  module, params = network
+  mask = jnp.array([True, False, True, True])
+
+  def embed(x):
+    return module.apply(params, x, mask, method='embed').mean
+
+  np.testing.assert_array_equal(embed(x.at[1].set(jnp.nan)), embed(x))
+
+
 def test_masked_objects_have_no_influence(network, x):
   module, params = network
   mask = jnp.array([True, False, True, True])

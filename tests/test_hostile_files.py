@@ -98,6 +98,20 @@ def test_zeros_that_were_deflated_are_not_inflated(tmp_path, monkeypatch):
     read(path)
 
 
+@pytest.mark.parametrize(
+  'header',
+  ["{'descr': '|u1', ", " {\n'a': 1}", '{[]: 1}', "{1: 2, 'descr': 3}"],
+)
+def test_a_header_may_be_anything(tmp_path, header):
+  path = tmp_path / 'a.npz'
+  text = header.encode()
+  content = b'\x93NUMPY\x01\x00' + struct.pack('<H', len(text)) + text
+  with zipfile.ZipFile(path, 'w') as archive:
+    archive.writestr('a.npy', content)
+  with pytest.raises(InputError, match='without Python objects'):
+    read(path)
+
+
 @pytest.mark.parametrize('name', ['../a', 'x/../../a', '..'])
 def test_a_member_outside_of_the_archive_is_refused(tmp_path, name):
   path = tmp_path / 'inner' / 'a.npz'

@@ -10,6 +10,7 @@ from PIL import Image
 from gen1shot import oneshot
 from gen1shot.errors import InputError
 from gen1shot.evaluation import likelihood
+from gen1shot.models.lda import LDA
 
 SHAPE = Fake().observation_shape
 
@@ -65,10 +66,41 @@ def test_queries_are_told_apart():
   np.testing.assert_array_equal(told, np.repeat([3, 1, 0, 2], 3))
 
 
+@pytest.mark.parametrize('kind', [bool, 'u1', float])
+def test_images_may_be_of_any_type(kind):
+  shown, queries = images(0, 2), images(0, 1)
+  as_kind = shown.astype(kind), queries.astype(kind)
+  np.testing.assert_array_equal(
+    oneshot.draw(Fake(), {}, as_kind[0], 2), oneshot.draw(Fake(), {}, shown, 2)
+  )
+  np.testing.assert_array_equal(
+    oneshot.score(Fake(), {}, *as_kind, 2),
+    oneshot.score(Fake(), {}, shown, queries, 2),
+  )
+
+
+def test_nothing_need_be_asked():
+  shown, nothing = images(0, 2), images(0, 0)
+  assert oneshot.score(Fake(), {}, shown, nothing).shape == (0,)
+  assert oneshot.classify(Fake(), {}, [shown, shown], nothing).shape == (0,)
+
+
 @pytest.mark.parametrize(
   ('call', 'expected'),
   [
-    (lambda: oneshot.draw(Fake(), {}, images(0, 2)[..., 0], 2), 'support must'),
+    (lambda: oneshot.draw(Fake(), {}, images(0, 2)[..., 0], 2), 'shown must'),
+    (
+      lambda: oneshot.draw(Fake(), {}, images(0, 2), 0),
+      'num_samples must be >= 1; got 0',
+    ),
+    (
+      lambda: oneshot.score(Fake(), {}, images(0, 2), images(0, 1), -1),
+      'num_samples must be >= 1; got -1',
+    ),
+    (
+      lambda: oneshot.score(LDA((9,)), {}, np.zeros((2, 9)), np.zeros((1, 9))),
+      'got LDA, of words',
+    ),
     (
       lambda: oneshot.score(Fake(), {}, images(0, 2), images(0, 1)[0]),
       r'queries must be \[N, \*\(5, 6, 1\)\]; got \[5, 6, 1\]',

@@ -119,6 +119,13 @@ def test_export_writes_two_files_and_says_where(exported):
   assert shipped.names(folder) == (NAME,)
 
 
+def test_figures_are_not_lost_by_accident(trained, folder):
+  again = (f'--workdir={trained[0]}', f'--name={NAME}', f'--out={folder}')
+  card = (folder / f'{NAME}.json').read_text()
+  refused('export', *again, expected=f'its figures; got {NAME}')
+  assert (folder / f'{NAME}.json').read_text() == card
+
+
 def test_a_name_that_is_no_name_is_refused(trained, tmp_path):
   refused(
     'export',
@@ -205,7 +212,7 @@ def test_binaries_take_models_of_the_package(tmp_path):
     assert done.returncode == 0, done.stderr
   assert (tmp_path / 'sheet.txt').exists()
   assert (tmp_path / 'topics.png').exists()
-  results = tmp_path / 'runs' / 'lda-bars' / 'results' / 'perplexity.json'
+  results = tmp_path / 'shipped' / 'lda-bars' / 'results' / 'perplexity.json'
   protocol = json.loads(results.read_text())['protocol']
   card = shipped.read_card('lda-bars')
   assert (protocol['model'], protocol['step']) == ('lda', card.step)

@@ -11,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from jax.flatten_util import ravel_pytree
 from odds import SIGMAS
 
 from gen1shot.bounds import log_mean_exp
+from gen1shot.config import Config
 from gen1shot.models import statistician as models
 from gen1shot.models.statistician import Statistician
+from gen1shot.objectives import objective
 
 C_DIM, Z_DIM, X_DIM = 2, 1, 2
 OBJECTS = np.array([[0.8, -0.4], [1.1, 0.3], [0.2, 0.1], [-0.5, 0.9]])
@@ -239,6 +242,33 @@ def test_bound_is_the_mean_of_joint_log_weights(layers):
   maps, _, joint = linear_weights(layers)
   draws = elbos(linear_statistician(layers), variables(maps), X)
   check_equal_means(draws, np.asarray(joint[:, 0], float))
+
+
+@pytest.mark.parametrize('proposal', ['upto', 'before'])
+def test_dreg_has_the_expected_gradient_of_the_plain_estimator(proposal):
+  """Of the statistic network: with `before` its context is p and q at once."""
+  module = linear_statistician(2, proposal)
+  params = variables(linear_params(2))['params']
+  statistic = {'statistic': params['statistic']}
+
+  def gradient(key, estimator):
+    config = Config(num_samples=3, gradient=estimator)
+
+    def bound(statistic):
+      return objective(module, config, params | statistic, X, key)[0]
+
+    return ravel_pytree(jax.grad(bound)(statistic))[0]
+
+  @jax.jit
+  @jax.vmap
+  def both(key):
+    return gradient(key, 'plain'), gradient(key, 'dreg')
+
+  plain, dreg = both(jax.random.split(jax.random.key(7), 20_000))
+  difference = np.asarray(plain - dreg, float)
+  error = difference.std(0) / len(difference) ** 0.5
+  assert (abs(difference.mean(0)) <= SIGMAS * error).all()
+  assert np.linalg.norm(error) < 0.05 * np.linalg.norm(plain.mean(0))
 
 
 def test_bound_of_one_object_is_the_mean_of_its_log_weights():

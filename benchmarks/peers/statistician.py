@@ -93,10 +93,11 @@ class Statistician(nn.Module):
     """Bounds on log p(x_t | x_<t): [B, T, H, W, C] -> [B, T]."""
     h = self.encoder(x)
     p_c, q_c = self.prefix_contexts(h)
-    if self.proposal == 'before':  # the ratio of c is 1
-      c, p_c, q_c = p_c.sample(num_samples), None, None
-    else:
-      c = q_c.sample(num_samples)
+    if self.proposal == 'before':
+      q_c = p_c
+    c = q_c.sample(num_samples)
+    if self.proposal == 'before' and num_samples == 1:
+      p_c = q_c = None  # their ratio is 1
     latents = (c, *chains.sample(self.posteriors, h, c))
     if not dreg:
       log_q = self.log_q(self.posteriors, h, q_c, latents)

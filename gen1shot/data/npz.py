@@ -3,6 +3,7 @@
 import io
 import math
 import pathlib
+import tokenize
 import zipfile
 import zlib
 from importlib.resources.abc import Traversable
@@ -65,6 +66,9 @@ def read_arrays(
     EOFError,
     OSError,
     RuntimeError,  # a zip with a password or a compression of its own
+    SyntaxError,  # this and the next two of a header
+    TypeError,
+    tokenize.TokenError,
     ValueError,
     zipfile.BadZipFile,
     zlib.error,

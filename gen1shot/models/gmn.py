@@ -205,7 +205,7 @@ class GenerativeMatchingNetwork(nn.Module):
     The parameters are averaged; they are 0, those of N(0, I), for N = 0. With
     an `axis_name`, over the shares that the devices of that axis have.
     """
-    features = self.encoder(support)
+    features = self.encoder(blank(support, mask))
     memory = self._memory(features)
     nothing = jnp.zeros((len(support), len(support)), bool)
     visible = self._with_pseudo_inputs(nothing)

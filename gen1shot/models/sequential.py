@@ -118,7 +118,7 @@ class SequentialGenerativeModel(nn.Module):
     x = blank(x, mask)
     shown = self._prefixes(x, mask=mask)
     painting, steps = self._infer(x, shown, self._noise(len(x)))
-    # sum_s KL(q(z_s | z_<s, x_t, x_<t) || N(0, I))
+    # sum_s KL(q(z_s | z_<s, x_t, x_<t) || p(z_s | z_<s, x_<t))
     kl_local = steps.kl.sum(0)
     # E log p(x_t | f_o(c_S))
     log_likelihood = self._log_likelihood(x, painting)

@@ -72,7 +72,7 @@ class Statistician(nn.Module):
   layers: int = 2  # L
   pooling: str = 'mean'  # of the features of a set; mean or mean_and_max
   proposal: str = 'upto'  # of c at position t, see log_weights; or before
-  sample_dropout: bool = True  # training hides a random subset from q(c)
+  sample_dropout: bool = True  # `bound` hides a random subset from q(c)
 
   def setup(self) -> None:
     check_choice('pooling', self.pooling, POOLINGS)
@@ -225,8 +225,7 @@ class Statistician(nn.Module):
 
   def sample_posterior(self, encoded: Encoded, num_samples: int) -> Latents:
     """Draws c from the proposal and z ~ q(z | x_t, c) for every t."""
-    proposal = encoded.before if self._cancels() else encoded.upto
-    c = proposal.sample(self._key(), (num_samples,))
+    c = self._proposal(encoded).sample(self._key(), (num_samples,))
     return Latents(c, latents.sample(self.posteriors, self._key, encoded.h, c))
 
   def log_p(self, x: jax.Array, encoded: Encoded, drawn: Latents) -> jax.Array:
@@ -235,28 +234,33 @@ class Statistician(nn.Module):
     The last factor is left out where it cancels.
     """
     local = self._log_p_local(x, drawn)
-    if self._cancels():
+    if self._cancels(drawn):
       return local
     return encoded.before.log_prob(drawn.c).sum(-1) + local
 
   def log_q(self, encoded: Encoded, drawn: Latents) -> jax.Array:
     """log of q(z | x_t, c) and of the proposal, unless it cancels: [K, T]."""
     local = latents.log_prob(self.posteriors, drawn.z, encoded.h, drawn.c)
-    if self._cancels():
+    if self._cancels(drawn):
       return local
-    return encoded.upto.log_prob(drawn.c).sum(-1) + local
+    return self._proposal(encoded).log_prob(drawn.c).sum(-1) + local
 
   # Pieces.
 
   def _key(self) -> jax.Array:
     return self.make_rng('sample')
 
-  def _cancels(self) -> bool:
-    """Whether c is drawn from its own prior, so that their ratio is 1.
+  def _proposal(self, encoded: Encoded) -> DiagGaussian:
+    """What c is drawn from: [T, D]."""
+    return encoded.before if self.proposal == 'before' else encoded.upto
 
-    Left out, so that the gradient is without the noise of their scores.
+  def _cancels(self, drawn: Latents) -> bool:
+    """Whether the factors of a c that is drawn from its prior are left out.
+
+    Their ratio is 1, and of one sample the gradient is without the noise of
+    their scores. Of several, DReG needs the score that the prior keeps.
     """
-    return self.proposal == 'before'
+    return self.proposal == 'before' and len(drawn.c) == 1
 
   def _keep_some(self, T: int, mask: jax.Array | None) -> jax.Array:
     """Sample dropout: a random subset, of a uniform size, that is pooled."""

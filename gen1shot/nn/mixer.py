@@ -7,6 +7,7 @@ the image is found there.
 import jax
 from flax import linen as nn
 
+from gen1shot.errors import InputError
 from gen1shot.nn.dense import flatten, join, small_init
 
 PATCH = 7  # pixels
@@ -77,7 +78,12 @@ class TokenMixer(nn.Module):
   def _to_tokens(self, x: jax.Array) -> jax.Array:
     if x.shape[-1] < self.tokens:
       return x[..., None, :]
-    size = x.shape[-1] // self.tokens
+    size, rest = divmod(x.shape[-1], self.tokens)
+    if rest:
+      raise InputError(
+        f'vectors must be divided among {self.tokens} tokens with nets=mixer; '
+        f'got {x.shape[-1]} numbers'
+      )
     return x.reshape(*x.shape[:-1], self.tokens, size)
 
 

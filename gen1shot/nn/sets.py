@@ -73,7 +73,7 @@ def same_set(T: int, starts: jax.Array | None) -> jax.Array:
   """Which pairs of objects belong to one set: boolean [T, T]."""
   if starts is None:
     return jnp.ones((T, T), bool)
-  number = jnp.cumsum(starts.at[0].set(True))
+  number = jnp.cumsum(jnp.asarray(starts).at[0].set(True))
   return number[:, None] == number[None, :]
 
 
@@ -183,6 +183,6 @@ class Matching(nn.Module):
 def _masked_softmax(scores: jax.Array, visible: jax.Array) -> jax.Array:
   """Softmax over the visible; zeros where nothing is."""
   scores = jnp.where(visible, scores, -jnp.inf)
-  highest = scores.max(-1, keepdims=True)
+  highest = scores.max(-1, keepdims=True, initial=-jnp.inf)
   exps = jnp.exp(scores - jnp.where(jnp.isfinite(highest), highest, 0.0))
   return exps / jnp.maximum(exps.sum(-1, keepdims=True), 1e-30)
