@@ -240,6 +240,6 @@ def check_task(task: str, name: str, dataset: Dataset) -> None:
     if wanted.classes > 1:
       of_what += f' of {wanted.classes} classes or more, of two or more each'
     raise InputError(
-      f'task {task} is for {of_what}; got {name}, {dataset.kind} of '
+      f'task {task} is for {of_what}; got {name}, of {dataset.kind} in '
       f'{dataset.num_classes} classes of at least {dataset.smallest_class}'
     )

@@ -48,9 +48,9 @@ def test_other_tasks_are_refused(reports):
   reports.check_task('probe', 'distributions', data('vectors'))
   with pytest.raises(InputError, match='for distributions; got points'):
     reports.check_task('probe', 'points', data('vectors'))
-  with pytest.raises(InputError, match=r'for images of 5 .*; got points, vec'):
+  with pytest.raises(InputError, match=r'images of 5 .*; got points, of vec'):
     reports.check_task('classification', 'points', data('vectors'))
-  with pytest.raises(InputError, match='got folder, images of 4 classes'):
+  with pytest.raises(InputError, match='got folder, of images in 4 classes'):
     reports.check_task('classification', 'folder', data('images', 4))
 
 
