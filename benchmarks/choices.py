@@ -7,6 +7,7 @@ Both steps are of the same model and take turns in one process.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
@@ -62,8 +63,14 @@ class Choice:
 
 
 CHOICES = {
-  'scheduler': Choice(
-    'gmn', 'conv', mock.patch.object(compilation, '_SCHEDULER', {})
+  'default scheduler': Choice(
+    'vae',
+    'conv',
+    mock.patch.object(
+      workload,
+      'jit_step',
+      functools.partial(jax.jit, compiler_options=compilation._SCHEDULER),
+    ),
   ),
   'all fusions': Choice(
     'vae', 'small', mock.patch.object(workload, 'jit_step', compilation.jit)

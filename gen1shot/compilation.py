@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 
-# XLA's default CPU scheduler runs convolutions of a training step about 1.3
-# times slower than this one and changes nothing else.
+# Takes less memory than XLA's default scheduler, which chunks of samples are cut
+# to; in training steps it was 4 to 16 % slower and is left out.
 _SCHEDULER = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
 # jaxlib 0.10.2 fuses reductions of products so that results from number 32,765
 # on are wrong (jax issue 39103); fusions of matrix products alone are right.
@@ -20,24 +20,20 @@ _RIGHT = {
 
 def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   """`jax.jit` with the compiler options that suit the default backend."""
-  return _jit(function, _SCHEDULER | _RIGHT, kwargs)
+  if jax.default_backend() != 'cpu':
+    return jax.jit(function, **kwargs)
+  return jax.jit(function, compiler_options=_SCHEDULER | _RIGHT, **kwargs)
 
 
 def jit_step(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
-  """The same for training steps, with all fusions: up to 1.27 times faster.
+  """The same for training steps, as XLA compiles them: all fusions.
 
   Reductions of a step have fewer results than go wrong, or are of other kinds:
   first gradients with and without the fusions agree for the `small` and `conv`
   presets (not `unigram`), `reals` and `points`. Compare them before episodes,
   batches or samples are made much larger on jaxlib 0.10.2.
   """
-  return _jit(function, _SCHEDULER, kwargs)
-
-
-def _jit(function, options: dict[str, str], kwargs: dict[str, Any]):
-  if jax.default_backend() != 'cpu':
-    return jax.jit(function, **kwargs)
-  return jax.jit(function, compiler_options=options, **kwargs)
+  return jax.jit(function, **kwargs)
 
 
 def enable_cache() -> None:
