@@ -62,19 +62,17 @@ class Choice:
   devices: int = 1  # with the choice; one without it
 
 
+def _steps_with(options: Mapping[str, str]) -> Any:
+  """Steps compiled with these options instead of none."""
+  compiler = functools.partial(jax.jit, compiler_options=options)
+  return mock.patch.object(workload, 'jit_step', compiler)
+
+
 CHOICES = {
   'default scheduler': Choice(
-    'vae',
-    'conv',
-    mock.patch.object(
-      workload,
-      'jit_step',
-      functools.partial(jax.jit, compiler_options=compilation._SCHEDULER),
-    ),
+    'vae', 'conv', _steps_with(compilation._SCHEDULER)
   ),
-  'all fusions': Choice(
-    'vae', 'small', mock.patch.object(workload, 'jit_step', compilation.jit)
-  ),
+  'all fusions': Choice('vae', 'small', _steps_with(compilation._RIGHT)),
   'two devices': Choice('gmn', 'conv', contextlib.nullcontext(), devices=2),
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
