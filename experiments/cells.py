@@ -65,6 +65,7 @@ _FIVE = {
   'num_samples': 1000,
 }
 _WITH = _FIVE | {'replacement': True}
+_TEN = _WITH | {'length': 10, 'num_samples': 100}
 _PAIRS = _FIVE | {'episodes': 150, 'length': 2}
 _IMAGES = _FIVE | {'episodes': 500, 'length': 1}
 _CLOUDS = {'episodes': 200, 'length': 50, 'num_samples': 100}
@@ -117,6 +118,15 @@ CELLS = (
     predictive_2=-78.8,
     predictive_3=-76.4,
     predictive_4=-74.2,
+  ),
+  *_cells(
+    'gmn-omniglot',
+    'ten-with-replacement',
+    'likelihood',
+    _TEN,
+    'predictive-9 gain-9',
+    GMN,
+    predictive_9=-64.6,
   ),
   *_classification('gmn-omniglot', 'likelihood', 60, 50),
   *_classification('gmn-omniglot', 'kl', 300),
