@@ -65,7 +65,7 @@ _FIVE = {
   'num_samples': 1000,
 }
 _WITH = _FIVE | {'replacement': True}
-_TEN = _WITH | {'length': 10, 'num_samples': 100}
+_TEN = _WITH | {'length': 10}
 _PAIRS = _FIVE | {'episodes': 150, 'length': 2}
 _IMAGES = _FIVE | {'episodes': 500, 'length': 1}
 _CLOUDS = {'episodes': 200, 'length': 50, 'num_samples': 100}
@@ -129,8 +129,8 @@ CELLS = (
     predictive_9=-64.6,
   ),
   *_classification('gmn-omniglot', 'likelihood', 60, 50),
-  *_classification('gmn-omniglot', 'kl', 300),
-  *_classification('gmn-omniglot', 'cosine', 300),
+  *_classification('gmn-omniglot', 'kl', 2000),
+  *_classification('gmn-omniglot', 'cosine', 2000),
   *_cells(
     'statistician-omniglot',
     'without-replacement',
@@ -138,7 +138,7 @@ CELLS = (
     _FIVE,
     _ALL_OF_FIVE,
   ),
-  *_classification('statistician-omniglot', 'kl', 300, published=STATISTICIAN),
+  *_classification('statistician-omniglot', 'kl', 2000, published=STATISTICIAN),
   *_cells(
     'vae-omniglot',
     'without-replacement',

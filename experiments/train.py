@@ -36,6 +36,12 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer('processes', None, 'how many there are')
 flags.DEFINE_integer('process', None, 'the number of this one, from 0')
+flags.DEFINE_string(
+  'start_from',
+  None,
+  'workdir of a run of the same module and data, whose best checkpoint a new '
+  'one goes on from: a next stage of training',
+)
 flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
 
 
@@ -47,7 +53,8 @@ def main() -> None:
   )
   workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
   folder = pathlib.Path(workdir).expanduser()
-  runs.train_and_evaluate(config, folder, FLAGS.resume)
+  start = FLAGS.start_from and pathlib.Path(FLAGS.start_from).expanduser()
+  runs.train_and_evaluate(config, folder, FLAGS.resume, start)
 
 
 if __name__ == '__main__':

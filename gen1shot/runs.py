@@ -122,9 +122,15 @@ def load_shipped(name: str, folder: Traversable = shipped.FOLDER) -> Trained:
 
 
 def train_and_evaluate(
-  config: Config, folder: pathlib.Path, resume: bool = True
+  config: Config,
+  folder: pathlib.Path,
+  resume: bool = True,
+  start: pathlib.Path | None = None,
 ) -> TrainState:
   """Trains to `config.steps`, from the latest checkpoint if there is one.
+
+  Without one, from the best of the run in the workdir `start`, if given: a next
+  stage, which may be trained differently, but has the same module and data.
 
   Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
   events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
@@ -150,6 +156,9 @@ def train_and_evaluate(
   )
   module, state = _build(config, data)
   check_objective(module, config)
+  begins_from = None if workdir.has_begun(folder) else start
+  if begins_from is not None:
+    state = _state_of(begins_from, config, data, state)
   keys = _keys(config)
   sampler = generation.make_sampler(
     module,
@@ -169,12 +178,16 @@ def train_and_evaluate(
         f'got {config.steps}'
       )
     workdir.write_run(folder, config, data, source.vocabulary)
+    if begins_from is not None:
+      workdir.inherit_metrics(begins_from, folder)
     with (
       checkpoints.Checkpoints(folder / 'checkpoints', config.keep) as saved,
       workdir.MetricsLog(folder) as log,
       Notice() as notice,
     ):
       log.forget_after(done)
+      if begins_from is not None:
+        saved.save(done, state)  # the first run is not needed any more
       _introduce(config, state)
       progress = Progress(done, config.steps)
       for moment in learn(
@@ -219,6 +232,22 @@ def train_and_evaluate(
             'same command goes on from there'
           )
   say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
+  return state
+
+
+def _state_of(
+  start: pathlib.Path, config: Config, data: workdir.Data, like: TrainState
+) -> TrainState:
+  """What a next stage begins with."""
+  workdir.check_start(start, config, data)
+  state = checkpoints.best(start / 'checkpoints', like)
+  if state is None:
+    raise InputError(f'start_from must hold a checkpoint; got {start}')
+  if int(state.step) >= config.steps:
+    raise InputError(
+      f'steps must be > {int(state.step)}, which the run in {start} has done; '
+      f'got {config.steps}'
+    )
   return state
 
 

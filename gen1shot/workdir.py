@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Collection
 from typing import Any
 
 from gen1shot import lock, parallel
@@ -78,7 +79,7 @@ def check_run(
         f'--noresume needs a workdir without a run; {folder} holds one'
       )
     # Before the first checkpoint there is nothing to go on with.
-    if any((folder / 'checkpoints').glob('[0-9]*')):
+    if has_begun(folder):
       _check_same(folder, config, data)
   elif folder.exists() and any(
     path.name.removesuffix('.tmp') not in _STARTING for path in folder.iterdir()
@@ -87,6 +88,24 @@ def check_run(
       'workdir must be new, empty, or hold a run with its config.json; '
       f'got {folder}'
     )
+
+
+def has_begun(folder: pathlib.Path) -> bool:
+  """Whether the run in a folder has saved a checkpoint."""
+  return any((folder / 'checkpoints').glob('[0-9]*'))
+
+
+def check_start(folder: pathlib.Path, config: Config, data: Data) -> None:
+  """Checks that this run may go on from one in another folder.
+
+  It may be trained in another way, but is the same module, on the same data:
+  its test part must not be what the other has learned from.
+
+  Raises:
+    InputError: there is no run, or one of another module or other data.
+  """
+  training = {field.name for field in dataclasses.fields(Config)}
+  _check_same(folder, config, data, training - {'model', 'preset'})
 
 
 def write_run(
@@ -130,7 +149,18 @@ def read_vocabulary(folder: pathlib.Path) -> Vocabulary:
   )
 
 
-def _check_same(folder: pathlib.Path, config: Config, data: Data) -> None:
+def inherit_metrics(start: pathlib.Path, folder: pathlib.Path) -> None:
+  """Copies the rows of the run that another goes on from."""
+  text = read_text(start / 'metrics.jsonl', _MOST_METRICS)
+  write_text(folder / 'metrics.jsonl', text)
+
+
+def _check_same(
+  folder: pathlib.Path,
+  config: Config,
+  data: Data,
+  may_change: Collection[str] = _MAY_CHANGE,
+) -> None:
   old_config, old_data = read_run(folder)
   old = dataclasses.asdict(old_config) | dataclasses.asdict(old_data)
   new = dataclasses.asdict(config) | dataclasses.asdict(data)
@@ -140,12 +170,12 @@ def _check_same(folder: pathlib.Path, config: Config, data: Data) -> None:
   differing = [
     f'{name} was {old.get(name)}, is {new.get(name)}'
     for name in sorted(old.keys() | new.keys())
-    if old.get(name) != new.get(name) and name not in _MAY_CHANGE
+    if old.get(name) != new.get(name) and name not in may_change
   ]
   if differing:
     raise InputError(
-      f'workdir {folder} holds another run: {"; ".join(differing)}; '
-      'take another --workdir or the same fields'
+      f'{folder} holds another run: {"; ".join(differing)}; take another '
+      'workdir or the same fields'
     )
 
 
