@@ -23,7 +23,7 @@ from gen1shot import commandline, zoo
 from gen1shot.compilation import jit, jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
-from gen1shot.errors import check_choice
+from gen1shot.errors import InputError, check_choice
 from gen1shot.progress import say
 from gen1shot.training import init_state, make_train_step, make_validation
 
@@ -33,21 +33,21 @@ flags.DEFINE_string('dataset', 'glyphs', 'what to learn')
 flags.DEFINE_string('data_dir', None, 'folder of the files of the data set')
 flags.DEFINE_float('seconds', 240.0, 'of training, for each family')
 
-# model -> family -> its preset, and the fields that differ there. The widths
-# give steps of comparable cost.
-FAMILIES = {
+# model -> family -> the fields that differ from those of `small`, the training
+# of which all share. The widths give steps of comparable cost.
+FAMILIES: dict[str, dict[str, dict[str, Any]]] = {
   'statistician': {
-    'mixer': ('small', {}),
-    'conv': ('small', {'nets': 'conv', 'width': 16}),
-    'dense': ('small', {'nets': 'dense', 'width': 512}),
+    'mixer': {},
+    'conv': {'nets': 'conv', 'width': 16},
+    'dense': {'nets': 'dense', 'width': 512},
   },
-  'gmn': {'mixer': ('small', {}), 'conv': ('conv', {})},
+  'gmn': {'mixer': {}, 'conv': dict(zoo.ZOO['gmn'].presets['conv'])},
 }
 POINTS = 8  # validations of each family
 
 
-def configure(preset: str, fields: dict[str, Any]) -> Config:
-  config = get_config(FLAGS.model, preset, FLAGS.dataset)
+def configure(fields: dict[str, Any]) -> Config:
+  config = get_config(FLAGS.model, 'small', FLAGS.dataset)
   fields = config.fields | fields
   return dataclasses.replace(config, steps=10**9, fields=fields)
 
@@ -88,8 +88,10 @@ def draw(figure: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 def main() -> None:
   check_choice('model', FLAGS.model, FAMILIES)
+  if not FLAGS.seconds > 0:
+    raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
   configs = {
-    name: configure(*family) for name, family in FAMILIES[FLAGS.model].items()
+    name: configure(fields) for name, fields in FAMILIES[FLAGS.model].items()
   }
   record = report.begin()
   source = sources.load(FLAGS.dataset, data_dir=FLAGS.data_dir)

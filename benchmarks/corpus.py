@@ -17,6 +17,7 @@ from absl import flags
 
 from gen1shot import commandline
 from gen1shot.errors import InputError
+from gen1shot.files import write_text
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('out', None, 'folder, which must not exist yet')
@@ -57,7 +58,6 @@ def main() -> None:
   out = pathlib.Path(FLAGS.out).expanduser()
   if out.exists():
     raise InputError(f'out must not exist yet; got {out}')
-  out.mkdir(parents=True)
   words = 0
   texts = {f'topic.{name}': text for name, text in topics.items()}
   for name, source in modules():
@@ -67,7 +67,7 @@ def main() -> None:
       continue
   for name, text in texts.items():
     if text:
-      (out / f'{name}.txt').write_text(text + '\n')
+      write_text(out / f'{name}.txt', text + '\n')
       words += len(text.split())
   print(f'{words:,} words in {out}')
 

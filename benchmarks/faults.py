@@ -3,8 +3,10 @@
   python -m benchmarks.faults
 
 Every fault befalls a real run of train.py, which has to go on with the same
-command and to end with the bits of a run that nothing befell. `lost` is the
-number of steps that were done again, at most; a checkpoint is saved every 10.
+command and to end with the bits of a run that nothing befell. Several trials of
+one run share its end; those of each file of a checkpoint compare what is
+recovered. `lost` is the number of steps that were done again, at most; a
+checkpoint is saved every 10.
 Faults of the disk need the right to mount one, and are left out without it.
 """
 
@@ -236,7 +238,8 @@ def evaluation(ground: Ground) -> Iterator[Row]:
     process.communicate()
     if results.exists():
       json.loads(results.read_text())  # whole, or not there
-    row.add(0, True)
+    if process.returncode == -signal.SIGKILL:  # else it was done before
+      row.add(0, True)
   done = run.done()
   resumed = run.finish()
   row.lost = done - resumed

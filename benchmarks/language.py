@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from absl import flags
 
+from benchmarks.installed import check_installed
 from gen1shot import commandline
 from gen1shot.data import words
 from gen1shot.progress import say
@@ -47,7 +48,11 @@ def fit(train: Passages, order: int, discount: float):
   from nltk.util import everygrams
 
   padded = [[_START] * (order - 1) + list(text) for text in train]
-  grams = (list(everygrams(text, max_len=order)) for text in padded)
+  # The start symbol is given, never predicted.
+  grams = (
+    [gram for gram in everygrams(text, max_len=order) if gram[-1] != _START]
+    for text in padded
+  )
   model = AbsoluteDiscountingInterpolated(order, discount=discount)
   model.fit(grams, vocabulary_text=itertools.chain.from_iterable(padded))
   return model
@@ -65,6 +70,7 @@ def perplexity(model, texts: Passages) -> float:
 
 
 def main() -> None:
+  check_installed(nltk='nltk')
   corpus = words.load(FLAGS.data_dir, FLAGS.seed)
   parts = {
     part: passages(documents, FLAGS.length)

@@ -202,6 +202,8 @@ def main() -> None:
     check_choice('axes', axis, AXES)
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
+  if FLAGS.presets:
+    raise InputError(f'presets are small here; got {FLAGS.presets}')
   FLAGS.presets = ['small']
   configs = [
     dataclasses.replace(config, batch_size=BATCH, episode_length=LENGTH)

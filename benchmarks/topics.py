@@ -5,16 +5,19 @@
 Both learn from the same documents (`pip install scikit-learn scipy` first): the
 wall time of fitting, how far the topics are from the true ones, and held-out
 perplexity. scikit-learn's is exp of a variational bound, so ours is given by
-the one-sample bound, too. Topics are matched one to one; their distance is L1,
-from 0 to 2.
+the one-sample bound, too. What its bound pays for a posterior over the topics,
+which are points in ours, is taken out. Topics are matched one to one; their
+distance is L1, from 0 to 2.
 """
 
 import time
+from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
 
+from benchmarks.installed import check_installed
 from benchmarks.report import device_name
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
@@ -28,7 +31,9 @@ from gen1shot.training import init_state, make_train_step
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('num_samples', 100, 'K of the perplexity', lower_bound=1)
-flags.DEFINE_list('iterations', ['10', '100'], "of scikit-learn's fit")
+flags.DEFINE_multi_integer(
+  'iterations', [10, 100], "of scikit-learn's fit", lower_bound=1
+)
 
 
 def distances(topics: np.ndarray) -> np.ndarray:
@@ -45,6 +50,16 @@ def counts(documents: Documents) -> np.ndarray:
   document = np.arange(documents.num_classes).repeat(documents.sizes)
   np.add.at(table, (document, np.asarray(documents.words)), 1)
   return table
+
+
+def perplexity_given_topics(model: Any, table: np.ndarray) -> float:
+  """exp of scikit-learn's bound on documents [N, V], a word.
+
+  What its topics cost is in every bound once: twice the documents without the
+  documents is what the documents cost alone.
+  """
+  bound = model.score(np.concatenate([table, table])) - model.score(table)
+  return float(np.exp(-bound / table.sum()))
 
 
 def report(name: str, seconds: float, topics: np.ndarray, figures: str) -> None:
@@ -105,16 +120,17 @@ def theirs(source: sources.Source, iterations: int) -> None:
     f'scikit-learn, {iterations} iterations',
     seconds,
     topics,
-    f'{model.perplexity(counts(source.test)):.2f}',
+    f'{perplexity_given_topics(model, counts(source.test)):.2f}',
   )
 
 
 def main() -> None:
+  check_installed(sklearn='scikit-learn', scipy='scipy')
   say(device_name())
   source = sources.load('bars')
   ours(source)
   for iterations in FLAGS.iterations:
-    theirs(source, int(iterations))
+    theirs(source, iterations)
 
 
 if __name__ == '__main__':

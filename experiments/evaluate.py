@@ -8,7 +8,7 @@ figure, with K samples and beside them the one-sample bounds. classification:
 5- and 20-way, 1- and 5-shot. activity: active units of the posterior.
 perplexity: of documents, with the KL that their latents cost. probe: what
 contexts know of the distributions behind sets of reals. Each writes
-results/<task>.json to the workdir, or to runs/<name> of --load; without
+results/<task>.json to the workdir, or to shipped/<name> of --load; without
 --tasks, all that suit the data.
 
   python experiments/evaluate.py --workdir=runs/gmn,runs/vae --tasks=table

@@ -7,6 +7,7 @@ figure was measured by is in cells.py, and `reproduce.py` measures it again.
 """
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -80,7 +81,7 @@ def _row(measured: Sequence[tuple[Cell, Measured]]) -> Iterator[str]:
   )
   yield f'{table}: {protocol}'
   error = max(figure.stderr for figure in ours)
-  digits = 1 if error >= 0.1 else 3
+  digits = 1 if error >= 0.1 else 1 - math.floor(math.log10(error))
   values = ' / '.join(f'{figure.value:.{digits}f}' for figure in ours)
   yield f'{values} (± {error:.{digits}f})'
   yield _published(cells)

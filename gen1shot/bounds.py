@@ -40,9 +40,10 @@ class Bound:
 
     A context that costs less than `free_bits`, in nats, is counted as if it
     cost so much (Kingma et al. 2016, all dimensions as one group): there is
-    nothing to gain from ignoring it.
+    nothing to gain from ignoring it. Models without one have none for free.
     """
-    kl = self.kl_local.sum() + jnp.maximum(self.kl_context, free_bits)
+    counted = jnp.maximum(self.kl_context, free_bits)
+    kl = self.kl_local.sum() + jnp.where(self.kl_context == 0, 0, counted)
     return self.log_likelihood.sum() - kl_weight * kl
 
 

@@ -70,6 +70,16 @@ MISTAKES = {
     ['--workdir=run', 'TRAINING', '--config.width=9', '--seed=1'],
     ['seed was 0, is 1', 'width was 8, is 9'],
   ),
+  'no run to start from': (
+    'train',
+    ['--workdir=next', '--start_from=empty', *FIELDS],
+    ['must hold a run', 'empty'],
+  ),
+  'nothing saved to start from': (
+    'train',
+    ['--workdir=next', '--start_from=unsaved', 'TRAINING'],
+    ['start_from must hold a checkpoint; got unsaved'],
+  ),
   'a seed of 32 bits and more': (
     'train',
     ['--seed=4294967296'],

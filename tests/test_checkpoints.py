@@ -2,10 +2,10 @@
 
 import shutil
 
+import chex
 import jax
 import jax.numpy as jnp
 import pytest
-from trees import assert_same_bits
 
 import gen1shot.checkpoints
 from gen1shot.checkpoints import Checkpoints, best, recover
@@ -49,21 +49,21 @@ def tree_of(folder):
 
 def test_the_latest_and_the_best_are_kept(tmp_path):
   assert save(tmp_path, [-5.0, -1.0, -4.0, -3.0, -2.0]) == [2, 4, 5]
-  assert_same_bits(recover(tmp_path, STATE), state_of(5))
-  assert_same_bits(best(tmp_path, STATE), state_of(2))
+  chex.assert_trees_all_equal(recover(tmp_path, STATE), state_of(5))
+  chex.assert_trees_all_equal(best(tmp_path, STATE), state_of(2))
 
 
 def test_one_without_a_bound_is_newest_and_never_best(tmp_path):
   assert save(tmp_path, [-2.0, None]) == [1, 2]
-  assert_same_bits(recover(tmp_path, STATE), state_of(2))
-  assert_same_bits(best(tmp_path, STATE), state_of(1))
+  chex.assert_trees_all_equal(recover(tmp_path, STATE), state_of(2))
+  chex.assert_trees_all_equal(best(tmp_path, STATE), state_of(1))
   # Nor is it kept for ever.
   assert save(tmp_path, [-4.0, -5.0], after=2) == [1, 3, 4]
 
 
 def test_one_without_a_bound_is_better_than_nothing(tmp_path):
   save(tmp_path, [None])
-  assert_same_bits(best(tmp_path, STATE), state_of(1))
+  chex.assert_trees_all_equal(best(tmp_path, STATE), state_of(1))
 
 
 def test_a_new_folder_has_no_checkpoint(tmp_path):
@@ -105,9 +105,9 @@ def test_any_damaged_file_is_harmless_or_detected(
     harmless = int(found['step']) == 3
     # Without the seal there still is the digest of the arrays.
     assert harmless == ((file.name, damage) == ('files.json', 'deleted')), file
-    assert_same_bits(found, state_of(3 if harmless else 2))
+    chex.assert_trees_all_equal(found, state_of(3 if harmless else 2))
     assert ('checkpoint 3 skipped' in caplog.text) != harmless
-    assert_same_bits(recover(folder, STATE), found)
+    chex.assert_trees_all_equal(recover(folder, STATE), found)
     assert (folder / '3.damaged').exists() != harmless
 
 
@@ -117,7 +117,7 @@ def test_flipped_bytes_without_a_seal_are_detected(three, tmp_path, caplog):
   shutil.copytree(three, folder)
   (folder / '3' / 'files.json').unlink()
   flip(max(folder.glob('3/**/d/*'), key=lambda path: path.stat().st_size))
-  assert_same_bits(best(folder, STATE), state_of(2))
+  chex.assert_trees_all_equal(best(folder, STATE), state_of(2))
   assert 'checkpoint 3 skipped: its content does not match' in caplog.text
 
 
@@ -127,15 +127,15 @@ def test_an_unfinished_folder_is_no_checkpoint(three, tmp_path):
   shutil.copytree(three / '3', folder / '4.orbax-checkpoint-tmp')
   (folder / '5').mkdir()
   shutil.rmtree(folder / '3' / 'state' / 'd')
-  assert_same_bits(best(folder, STATE), state_of(2))
-  assert_same_bits(recover(folder, STATE), state_of(2))
+  chex.assert_trees_all_equal(best(folder, STATE), state_of(2))
+  chex.assert_trees_all_equal(recover(folder, STATE), state_of(2))
 
 
 def test_a_bound_that_was_changed_is_detected(three, tmp_path):
   folder = tmp_path / 'copy'
   shutil.copytree(three, folder)
   (folder / '1' / 'metrics' / 'metrics').write_text('{"bound": 7.0}')
-  assert_same_bits(best(folder, STATE), state_of(3))
+  chex.assert_trees_all_equal(best(folder, STATE), state_of(3))
 
 
 def test_damaged_twice_is_set_aside_twice(three, tmp_path):
@@ -144,11 +144,11 @@ def test_damaged_twice_is_set_aside_twice(three, tmp_path):
   for _ in range(2):
     shutil.copytree(three / '3', folder / '3', dirs_exist_ok=True)
     (folder / '3' / 'state' / '_METADATA').write_text('')
-    assert_same_bits(recover(folder, STATE), state_of(2))
+    chex.assert_trees_all_equal(recover(folder, STATE), state_of(2))
     assert not (folder / '3').exists()
   # Orbax would not save what is older than it finds, nor the same again.
   save(folder, [-1.0], after=2)
-  assert_same_bits(recover(folder, STATE), state_of(3))
+  chex.assert_trees_all_equal(recover(folder, STATE), state_of(3))
 
 
 def test_reading_leaves_everything_as_it_is(three, tmp_path):
@@ -188,7 +188,7 @@ def test_what_is_replaced_while_it_is_read_gives_way(
     return load(path, like)
 
   monkeypatch.setattr(gen1shot.checkpoints, '_load', late)
-  assert_same_bits(best(folder, STATE), state_of(4))
+  chex.assert_trees_all_equal(best(folder, STATE), state_of(4))
   assert caplog.text == ''
 
 

@@ -1,12 +1,12 @@
 """Passages of documents: which words, from where, what is masked."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 from odds import P_VALUE
-from trees import assert_same_bits
 
 from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import (
@@ -118,7 +118,7 @@ def test_a_key_determines_the_passages_under_jit_or_not(documents, key):
   spec = EpisodeSpec(3, T)
   plain = sample_episodes(key, documents, spec)
   compiled = jax.jit(lambda key: sample_episodes(key, documents, spec))
-  assert_same_bits(plain, compiled(key))
+  chex.assert_trees_all_equal(plain, compiled(key))
   other = compiled(jax.random.key(1))
   assert (plain.labels != other.labels).any()
 

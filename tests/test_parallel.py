@@ -2,13 +2,13 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_models import TINY
 from tiny import CONFIG, rows_of
-from trees import assert_same_bits
 
 from experiments.configs import get_config
 from gen1shot import parallel, runs, training, zoo
@@ -226,7 +226,9 @@ def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
     assert row.pop('part') == other.pop('part')
     assert row == pytest.approx(other, rel=1e-4)
   assert_close(spread.averaged, alone.averaged, 1e-3)
-  assert_same_bits(runs.load_run(tmp_path / 'spread').params, spread.averaged)
+  chex.assert_trees_all_equal(
+    runs.load_run(tmp_path / 'spread').params, spread.averaged
+  )
 
 
 def test_many_steps_as_one_program_are_the_same_steps(tmp_path, monkeypatch):

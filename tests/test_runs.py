@@ -6,10 +6,10 @@ import os
 import shutil
 import signal
 
+import chex
 import jax.numpy as jnp
 import pytest
 from tiny import RUN, rows_of
-from trees import assert_same_bits
 
 from gen1shot import lock, preemption, runs, training, workdir
 from gen1shot.checkpoints import recover
@@ -151,7 +151,7 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
     with pytest.raises(preemption.PreemptedError, match=f'step {at} is saved'):
       runs.train_and_evaluate(config, folder)
   assert int(recover(folder / 'checkpoints', expected).step) == at
-  assert_same_bits(runs.train_and_evaluate(config, folder), expected)
+  chex.assert_trees_all_equal(runs.train_and_evaluate(config, folder), expected)
   # What is best does not depend on it.
   assert runs.load_run(folder).step == runs.load_run(tmp_path / 'whole').step
   steps = [row['step'] for row in rows_of(folder) if row['part'] == 'train']
@@ -168,7 +168,9 @@ def test_a_next_stage_goes_on_from_another_run(tmp_path):
   state = runs.train_and_evaluate(
     long, tmp_path / 'second', start=tmp_path / 'first'
   )
-  assert_same_bits(state, runs.train_and_evaluate(long, tmp_path / 'first'))
+  chex.assert_trees_all_equal(
+    state, runs.train_and_evaluate(long, tmp_path / 'first')
+  )
   assert rows_of(tmp_path / 'second') == rows_of(tmp_path / 'first')
 
 

@@ -8,11 +8,11 @@ import shutil
 import subprocess
 import sys
 
+import chex
 import jax
 import numpy as np
 import pytest
 from binaries import ENVIRONMENT, ROOT, binary, refused, run
-from trees import assert_same_bits
 
 import gen1shot
 from gen1shot import files, runs, shipped
@@ -63,7 +63,7 @@ def test_a_run_is_loaded_as_it_was_exported(trained, exported):
   module, params, _ = shipped.load(NAME, exported[0])
   assert module == best.module
   # Only rounded, to the bit.
-  assert_same_bits(
+  chex.assert_trees_all_equal(
     params,
     jax.tree.map(lambda x: np.float32(np.float16(np.asarray(x))), best.params),
   )
@@ -71,7 +71,7 @@ def test_a_run_is_loaded_as_it_was_exported(trained, exported):
   again = runs.load_shipped(NAME, exported[0])
   assert again.config == dataclasses.replace(best.config, data_dir=None)
   assert (again.data, again.step) == (best.data, best.step)
-  assert_same_bits(again.params, params)
+  chex.assert_trees_all_equal(again.params, params)
 
 
 def test_the_card_says_what_it_is(trained, exported):

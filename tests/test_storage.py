@@ -3,11 +3,11 @@
 import io
 import pathlib
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from trees import assert_same_bits
 
 from gen1shot import storage
 from gen1shot.errors import InputError
@@ -32,7 +32,7 @@ def read(content, like, dtype='float16'):
 @pytest.mark.parametrize('dtype', storage.DTYPES)
 def test_what_is_read_is_what_was_written_rounded(params, dtype):
   back = read(storage.encode(params, dtype), params, dtype)
-  assert_same_bits(
+  chex.assert_trees_all_equal(
     back, jax.tree.map(lambda x: np.float32(np.asarray(x, dtype)), params)
   )
   assert jax.tree.all(jax.tree.map(lambda x: x.dtype == jnp.float32, back))

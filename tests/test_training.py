@@ -2,13 +2,13 @@
 
 import dataclasses
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 from tiny import CONFIG
-from trees import assert_same_bits
 
 from gen1shot import training, zoo
 from gen1shot.checkpoints import digest
@@ -78,8 +78,8 @@ def test_steps_are_counted(trained):
 def test_the_same_seed_gives_the_same_bits(step, dataset, trained):
   states, rows = trained
   state, metrics = step(states[7], dataset, jax.random.key(1))
-  assert_same_bits(state, states[8])
-  assert_same_bits(metrics, rows[7])
+  chex.assert_trees_all_equal(state, states[8])
+  chex.assert_trees_all_equal(metrics, rows[7])
 
 
 def test_another_step_draws_other_episodes_and_noise(step, dataset, trained):
@@ -186,4 +186,4 @@ def test_validation_ignores_augmentation(module, start, dataset):
   changed = dataclasses.replace(
     CONFIG, dihedral=True, dilation=True, shift=True, affine=True
   )
-  assert_same_bits(validate(CONFIG), validate(changed))
+  chex.assert_trees_all_equal(validate(CONFIG), validate(changed))

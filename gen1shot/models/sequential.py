@@ -68,7 +68,7 @@ class SequentialGenerativeModel(nn.Module):
   recurrent_steps: int = 8  # S
   hidden: int = 256  # H
   z_dim: int = 16  # D, of each step
-  attention: str = 'transformer'  # transformer, filterbank or none
+  attention: str = 'transformer'  # filterbank, transformer, affine or none
   read_size: int = 12  # pixels a side of what is read
   write_size: int = 12  # and of what is written
   canvas: str = 'additive'  # additive or gated
