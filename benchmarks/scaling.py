@@ -203,7 +203,7 @@ def main() -> None:
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
   if FLAGS.presets:
-    raise InputError(f'presets are small here; got {FLAGS.presets}')
+    raise InputError(f'presets must be small; got {FLAGS.presets}')
   FLAGS.presets = ['small']
   configs = [
     dataclasses.replace(config, batch_size=BATCH, episode_length=LENGTH)

@@ -62,10 +62,12 @@ def _curve(folder: pathlib.Path) -> list[tuple[int, float]]:
     raise InputError(
       f'{folder} must have records of part {FLAGS.part}; got none'
     )
-  check_choice(
-    'metric', FLAGS.metric, sorted(rows[0].keys() - {'step', 'part'})
-  )
-  return [(row['step'], row[FLAGS.metric]) for row in rows]
+  # Stages of a training may record different metrics.
+  known = set().union(*rows) - {'step', 'part'}
+  check_choice('metric', FLAGS.metric, sorted(known))
+  return [
+    (row['step'], row[FLAGS.metric]) for row in rows if FLAGS.metric in row
+  ]
 
 
 if __name__ == '__main__':

@@ -119,6 +119,9 @@ def test_a_start_with_compiled_programs_is_faster(results):
       ['--model=draw'],
       'model must be one of gmn, statistician; got',
     ),
+    ('bound_per_second', ['--seconds=0'], 'seconds must be > 0; got 0.0'),
+    ('scaling', ['--presets=paper'], 'presets must be small'),
+    ('corpus', ['--out=/proc/corpus'], 'a file that can be written'),
     ('startup', ['--models=drow'], "did you mean 'draw'?"),
   ],
 )

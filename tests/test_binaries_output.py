@@ -186,6 +186,21 @@ def test_curves_are_drawn_and_written(trained, tmp_path):
   assert {row['run'] for row in table} == {workdir.name}
 
 
+def test_curves_are_of_the_stages_that_recorded_the_metric(tmp_path):
+  pytest.importorskip('matplotlib')
+  rows = [{'bound': -2.0}, {'bound': -1.0, 'last': -0.5}, {'bound': -0.5}]
+  lines = [
+    json.dumps({'step': step, 'part': 'valid', **row}) + '\n'
+    for step, row in enumerate(rows)
+  ]
+  (tmp_path / 'metrics.jsonl').write_text(''.join(lines))
+  out = tmp_path / 'curves.png'
+  run('curves', f'--workdir={tmp_path}', f'--out={out}', '--metric=last')
+  with out.with_suffix('.csv').open(newline='') as file:
+    (row,) = csv.DictReader(file)
+  assert (row['step'], row['last']) == ('1', '-0.5')
+
+
 @pytest.mark.parametrize('shots', [2, 0])
 def test_sample_draws_concepts_of_the_data_set(trained, tmp_path, shots):
   out = tmp_path / 'sheet.png'
