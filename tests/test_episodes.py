@@ -1,5 +1,6 @@
 """Episodes: who is drawn, how often, and that a key determines all of it."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 import scipy.stats
 from odds import P_VALUE, SIGMAS
 from toy_classes import SIZES, identify
-from trees import assert_same_bits as assert_same
 
 from gen1shot.data import augment
 from gen1shot.data.episodes import EpisodeSpec, sample_episode, sample_episodes
@@ -132,12 +132,14 @@ def sample():
 
 def test_a_key_determines_the_episodes(sample, dataset, key):
   first = sample(key, dataset)
-  assert_same(first, sample(key, dataset))
+  chex.assert_trees_all_equal(first, sample(key, dataset))
   assert (first.objects != sample(jax.random.key(1), dataset).objects).any()
 
 
 def test_episodes_are_the_same_under_jit_or_not(sample, dataset, key):
-  assert_same(sample(key, dataset), sample_episodes(key, dataset, SPEC))
+  chex.assert_trees_all_equal(
+    sample(key, dataset), sample_episodes(key, dataset, SPEC)
+  )
 
 
 def test_vmap_over_keys_is_a_loop_over_keys(sample, dataset):
@@ -145,7 +147,7 @@ def test_vmap_over_keys_is_a_loop_over_keys(sample, dataset):
   together = jax.jit(jax.vmap(sample, (0, None)))(keys, dataset)
   for i, key in enumerate(keys):
     one = jax.tree.map(lambda leaf, i=i: leaf[i], together)
-    assert_same(one, sample(key, dataset))
+    chex.assert_trees_all_equal(one, sample(key, dataset))
 
 
 def test_episodes_of_a_batch_are_independent_draws(pure):
