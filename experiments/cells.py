@@ -192,13 +192,6 @@ CELLS = (
     {'length': 100, 'num_samples': 100},
     'perplexity perplexity-of-the-bound kl',
   ),
-  *_cells(
-    'neural_lm-words',
-    'passages',
-    'perplexity',
-    {'length': 40, 'num_samples': 10},
-    'perplexity perplexity-of-the-bound kl',
-  ),
 )
 
 # What --fast, which is a test, replaces of a protocol.
