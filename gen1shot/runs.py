@@ -178,16 +178,15 @@ def train_and_evaluate(
         f'got {config.steps}'
       )
     workdir.write_run(folder, config, data, source.vocabulary)
-    if begins_from is not None:
-      workdir.inherit_metrics(begins_from, folder)
     with (
       checkpoints.Checkpoints(folder / 'checkpoints', config.keep) as saved,
       workdir.MetricsLog(folder) as log,
       Notice() as notice,
     ):
-      log.forget_after(done)
       if begins_from is not None:
+        workdir.inherit_metrics(begins_from, folder)
         saved.save(done, state)  # the first run is not needed any more
+      log.forget_after(done)
       _introduce(config, state)
       progress = Progress(done, config.steps)
       for moment in learn(

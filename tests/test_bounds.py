@@ -38,6 +38,17 @@ def test_elbo_subtracts_weighted_kl_terms_from_likelihood():
   assert bound.elbo(0.5) == -8.375
 
 
+@pytest.mark.parametrize(
+  ('kl_context', 'counted'), [(0.0, 0.0), (0.5, 2.0), (3.0, 3.0)]
+)
+def test_a_context_is_counted_as_its_free_bits_if_there_is_one(
+  kl_context, counted
+):
+  bound = bounds.Bound(jnp.zeros(2), jnp.zeros(2), jnp.array(kl_context))
+  assert bound.elbo(free_bits=2.0) == -counted
+  assert bound.elbo() == -kl_context
+
+
 @pytest.mark.parametrize('offset', [0.0, 1e4, -1e4])
 def test_log_mean_exp_equals_numpy_and_does_not_overflow(offset):
   x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)

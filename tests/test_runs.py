@@ -161,42 +161,39 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
 # --- a next stage, which goes on from another run
 
 
-def test_a_next_stage_goes_on_from_another_run(tmp_path):
+@pytest.fixture
+def first(tmp_path):
+  """A run of two steps."""
+  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), tmp_path / 'first')
+  return tmp_path / 'first'
+
+
+def test_a_next_stage_goes_on_from_another_run(first, tmp_path):
   """With the bits of a run that was trained longer, and its metrics."""
-  short, long = (dataclasses.replace(RUN, steps=steps) for steps in (2, 4))
-  runs.train_and_evaluate(short, tmp_path / 'first')
-  state = runs.train_and_evaluate(
-    long, tmp_path / 'second', start=tmp_path / 'first'
-  )
-  chex.assert_trees_all_equal(
-    state, runs.train_and_evaluate(long, tmp_path / 'first')
-  )
-  assert rows_of(tmp_path / 'second') == rows_of(tmp_path / 'first')
+  config, second = dataclasses.replace(RUN, steps=4), tmp_path / 'second'
+  state = runs.train_and_evaluate(config, second, start=first)
+  chex.assert_trees_all_equal(state, runs.train_and_evaluate(config, first))
+  assert rows_of(second) == rows_of(first)
 
 
-def test_a_next_stage_may_be_trained_differently(tmp_path):
-  first, second = tmp_path / 'first', tmp_path / 'second'
-  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), first)
+def test_a_next_stage_may_be_trained_differently(first, tmp_path):
+  second = tmp_path / 'second'
   other = dataclasses.replace(RUN, steps=4, replacement=True, batch_size=3)
   assert int(runs.train_and_evaluate(other, second, start=first).step) == 4
   assert workdir.read_run(second)[0] == other
 
 
-def test_a_next_stage_needs_the_first_run_once(tmp_path):
+def test_a_next_stage_needs_the_first_run_once(first, tmp_path):
   """What it begins with is its own first checkpoint."""
-  first, second = tmp_path / 'first', tmp_path / 'second'
-  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), first)
-  runs.train_and_evaluate(
-    dataclasses.replace(RUN, steps=3, eval_every=9), second, start=first
-  )
+  second = tmp_path / 'second'
+  config = dataclasses.replace(RUN, steps=3, eval_every=9)
+  runs.train_and_evaluate(config, second, start=first)
   assert sorted(
     int(path.name) for path in (second / 'checkpoints').glob('[0-9]*')
   ) == [2, 3]
   shutil.rmtree(first)
-  state = runs.train_and_evaluate(
-    dataclasses.replace(RUN, steps=4, eval_every=9), second, start=first
-  )
-  assert int(state.step) == 4
+  longer = dataclasses.replace(config, steps=4)
+  assert int(runs.train_and_evaluate(longer, second, start=first).step) == 4
 
 
 @pytest.mark.parametrize(
@@ -206,23 +203,21 @@ def test_a_next_stage_needs_the_first_run_once(tmp_path):
     ({'steps': 2}, 'steps must be > 2'),
   ],
 )
-def test_a_next_stage_of_another_kind_is_refused(tmp_path, changed, message):
+def test_a_next_stage_of_another_kind_is_refused(
+  first, tmp_path, changed, message
+):
   """Another module, or nothing to do; nothing is written."""
-  first, second = tmp_path / 'first', tmp_path / 'second'
-  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), first)
   config = dataclasses.replace(RUN, **changed)
   with pytest.raises(InputError, match=message):
-    runs.train_and_evaluate(config, second, start=first)
-  assert not second.exists()
+    runs.train_and_evaluate(config, tmp_path / 'second', start=first)
+  assert not (tmp_path / 'second').exists()
 
 
-def test_a_next_stage_on_other_data_is_refused(tmp_path):
+def test_a_next_stage_on_other_data_is_refused(first, tmp_path):
   """Its test part may be what the first run has learned from."""
-  first, second = tmp_path / 'first', tmp_path / 'second'
-  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), first)
   data = workdir.read_run(first)[1]
   other = dataclasses.replace(data, fingerprint='another')
   (first / 'data.json').write_text(other.to_json())
   with pytest.raises(InputError, match='fingerprint was another'):
-    runs.train_and_evaluate(RUN, second, start=first)
-  assert not second.exists()
+    runs.train_and_evaluate(RUN, tmp_path / 'second', start=first)
+  assert not (tmp_path / 'second').exists()
