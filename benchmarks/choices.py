@@ -24,7 +24,7 @@ from experiments.configs import get_config
 from gen1shot import commandline, compilation
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
-from gen1shot.nn import canvas, conv, residual
+from gen1shot.nn import canvas, residual
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -72,16 +72,12 @@ CHOICES = {
   'default scheduler': Choice(
     'vae', 'conv', _steps_with(compilation._SCHEDULER)
   ),
-  'all fusions': Choice('vae', 'small', _steps_with(compilation._RIGHT)),
+  'all fusions': Choice(
+    'statistician', 'small', _steps_with(compilation._RIGHT)
+  ),
   'two devices': Choice('gmn', 'conv', contextlib.nullcontext(), devices=2),
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
-  ),
-  'gradient of ELU': Choice(
-    'statistician',
-    'small',
-    mock.patch.object(conv, 'elu', nn.elu),
-    {'nets': 'conv', 'width': 16},
   ),
   'unrolled convolutions': Choice(
     'sequential',

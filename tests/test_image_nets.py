@@ -1,28 +1,12 @@
-"""Pieces of the nets on images: ELU, doubling, patches."""
+"""Pieces of the nets on images: doubling, patches."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from gen1shot.nn.conv import _double, elu
+from gen1shot.nn.conv import _double
 from gen1shot.nn.mixer import from_patches, to_patches
-
-
-def test_elu_and_its_gradient_are_those_of_jax(key):
-  x = jnp.concatenate(
-    [
-      jnp.array([0.0, -0.0, 1e-6, -1e-6, 90.0, -90.0]),
-      jax.random.normal(key, 99),
-    ]
-  )
-  np.testing.assert_allclose(elu(x), jax.nn.elu(x), rtol=1e-6, atol=1e-7)
-  np.testing.assert_allclose(
-    jax.vmap(jax.grad(elu))(x),
-    jax.vmap(jax.grad(jax.nn.elu))(x),
-    rtol=1e-6,
-    atol=1e-7,
-  )
 
 
 class Double(nn.Module):

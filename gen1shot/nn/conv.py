@@ -6,7 +6,6 @@ itself.
 """
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from gen1shot.nn.dense import flatten, join
@@ -64,7 +63,7 @@ def _conv(
 def _normalise(x: jax.Array) -> jax.Array:
   # Over pixels and channels together: a blank pixel alone has no variance, and
   # its gradient would grow a thousandfold a layer.
-  return elu(nn.GroupNorm(num_groups=1, reduction_axes=(-3, -2, -1))(x))
+  return nn.elu(nn.GroupNorm(1, reduction_axes=(-3, -2, -1))(x))
 
 
 def _double(x: jax.Array, channels: int) -> jax.Array:
@@ -77,17 +76,3 @@ def _double(x: jax.Array, channels: int) -> jax.Array:
   x = nn.Dense(4 * channels, use_bias=False)(x)
   x = x.reshape(*lead, height, width, 2, 2, channels).swapaxes(-3, -4)
   return x.reshape(*lead, 2 * height, 2 * width, channels)
-
-
-@jax.custom_vjp
-def elu(x: jax.Array) -> jax.Array:
-  """ELU whose gradient is read off its output, not computed anew."""
-  return jnp.where(x > 0, x, jnp.expm1(jnp.minimum(x, 0)))
-
-
-def _elu_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  y = elu(x)
-  return y, y
-
-
-elu.defvjp(_elu_forward, lambda y, g: (jnp.where(y > 0, g, g * (y + 1)),))
