@@ -8,7 +8,7 @@ Both steps are of the same model and take turns in one process.
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -24,6 +24,7 @@ from experiments.configs import get_config
 from gen1shot import commandline, compilation
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
+from gen1shot.models import sequential
 from gen1shot.nn import canvas, residual
 from gen1shot.progress import say
 
@@ -68,6 +69,18 @@ def _steps_with(options: Mapping[str, str]) -> Any:
   return mock.patch.object(workload, 'jit_step', compiler)
 
 
+@contextlib.contextmanager
+def _rolled() -> Iterator[None]:
+  """Loops are loops."""
+  with (
+    mock.patch.object(canvas, '_SHORT', 0),
+    mock.patch.object(
+      sequential, 'unroll', lambda *args, convolves: canvas.unroll(*args)
+    ),
+  ):
+    yield
+
+
 CHOICES = {
   'default scheduler': Choice(
     'vae', 'conv', _steps_with(compilation._SCHEDULER)
@@ -79,14 +92,9 @@ CHOICES = {
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
   ),
+  'unrolled short loops': Choice('draw', 'small', _rolled()),
   'unrolled convolutions': Choice(
-    'sequential',
-    'small',
-    mock.patch(
-      'gen1shot.models.sequential.unroll',
-      lambda *args, convolves: canvas.unroll(*args),
-    ),
-    {'canvas': 'gated'},
+    'sequential', 'small', _rolled(), {'canvas': 'gated'}
   ),
 }
 

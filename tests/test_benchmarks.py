@@ -13,7 +13,7 @@ RUNS = {
   'throughput': ['--models=draw', '--presets=small', '--nopeer', '--seconds=1'],
   'roofline': ['--models=lda', '--seconds=1', '--side=64', '--copied=4096'],
   'scaling': ['--models=lda', '--axes=T,eval', '--seconds=1', '--values=2'],
-  'choices': ['--choices=all fusions', '--seconds=1'],
+  'choices': ['--choices=default scheduler', '--seconds=1'],
   'startup': ['--models=lda', '--repeats=1'],
 }
 

@@ -210,12 +210,14 @@ def draw_paper():
 
 def sequential(size):
   """Patches of 12x12, z 16, a canvas of 4 channels; four numbers a window."""
-  seen, v = 2 * 144, 144 + 1  # image and error; the examples, if any
-  inference = dense(seen + v + size, size) + dense(size, 2 * 16)
+  v = dense(144 + 1 + size, size)  # of the examples, if any, and the state
+  seen = 2 * 144  # image and error
+  inference = dense(seen + 2 * size, size) + dense(size, 2 * 16)
   writer = dense(size, 144 * 4) + dense(size, 4)
   readers = 2 * dense(size, 4)
   canvas = 28 * 28 * 4 + dense(4, 1)
-  return readers + inference + lstm(16 + v, size) + writer + canvas
+  generation = v + lstm(16 + size, size) + writer + canvas
+  return readers + inference + generation
 
 
 def sequential_small():

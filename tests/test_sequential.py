@@ -24,15 +24,15 @@ FIELDS = {
 X = jax.random.bernoulli(jax.random.key(0), 0.4, (T, *SHAPE)) * 1.0
 
 
-def make(**fields):
-  """A module and parameters of some size."""
+def make(size=0.5, **fields):
+  """A module and parameters of about that size."""
   module = SequentialGenerativeModel(SHAPE, **(FIELDS | fields))
   shapes = jax.eval_shape(
     lambda: module.init(streams(jax.random.key(0)), X, method='bound')
   )
   rng = np.random.default_rng(1)
   return module, jax.tree.map(
-    lambda leaf: jnp.asarray(0.5 * rng.normal(size=leaf.shape), 'f4'), shapes
+    lambda leaf: jnp.asarray(size * rng.normal(size=leaf.shape), 'f4'), shapes
   )
 
 
@@ -86,7 +86,8 @@ def test_scan_is_a_loop_over_steps(canvas_kind, prior):
       reading, _ = windows(p['example_reader']['Dense_0'], h)
       reads = [reading.read(X[i][None]) for i in range(t)]
       v = sum(reads) / t if t else jnp.zeros((1, 3, 3, 1))
-      v = jnp.concatenate([v.reshape(1, -1), jnp.full((1, 1), t > 0)], -1)
+      v = jnp.concatenate([v.reshape(1, -1), jnp.full((1, 1), t > 0), h], -1)
+      v = jax.nn.relu(linear(p['look'], v))
       error = X[t] - jax.nn.sigmoid(linear(p['pixels'], canvas))
       reading, _ = windows(p['object_reader']['Dense_0'], h)
       both = jnp.concatenate([X[t][None], error], -1)
@@ -132,7 +133,7 @@ def test_scan_is_a_loop_over_steps(canvas_kind, prior):
 )
 def test_log_weights_converge_to_the_quadrature(given, prior):
   """One latent a step, two steps: log p(x_t | x_<t) integrates over a plane."""
-  module, params = make(z_dim=1, recurrent_steps=2, prior=prior)
+  module, params = make(size=0.3, z_dim=1, recurrent_steps=2, prior=prior)
   x = X[: given + 1]
 
   def log_p(noise):  # [S, 1]

@@ -52,13 +52,13 @@ class SequentialGenerativeModel(nn.Module):
     self.object_reader = reader((*sides, 2 * channels))
     self.writer = Writer(attention, write_size, hidden, shape)
     self.update = GatedUpdate(canvas_channels) if canvas == 'gated' else None
-    told = self.example_reader.features + 1
+    self.look = nn.Linear(self.example_reader.features + 1 + hidden, hidden)
+    self.transition = LSTM(z_dim + hidden, hidden)
     seen = self.object_reader.features
-    self.transition = LSTM(z_dim + told, hidden)
-    self.summary = nn.Linear(seen + told + hidden, hidden)
+    self.summary = nn.Linear(seen + 2 * hidden, hidden)
     self.posterior = nn.Linear(hidden, 2 * z_dim)
     learned = prior == 'learned'
-    self.expected = nn.Linear(told + hidden, 2 * z_dim) if learned else None
+    self.expected = nn.Linear(2 * hidden, 2 * z_dim) if learned else None
     self.pixels = nn.Linear(canvas_channels, channels)
     self.blank = nn.Parameter(torch.zeros(shape))
 
@@ -78,7 +78,8 @@ class SequentialGenerativeModel(nn.Module):
     state = self.transition.begin(x)
     for _ in range(self.recurrent_steps):
       h, _ = state
-      v = torch.cat([self.example_reader(h, shown), present], 1)
+      v = torch.cat([self.example_reader(h, shown), present, h], 1)
+      v = functional.relu(self.look(v))
       seen = self.object_reader(h, x, x - self.pixels(canvas).sigmoid())
       summary = functional.relu(self.summary(torch.cat([seen, v, h], 1)))
       q = gaussian(self.posterior(summary))

@@ -16,12 +16,9 @@ CONFIGS = {
 }
 
 VARIANTS = {
-  # Pairs of a character, the second drawn given the first.
   ('small', 'omniglot'): {
     'dihedral': True,
-    'episode_length': 2,
-    'batch_size': 50,
-    'steps': 12_000,
+    'steps': 32_000,
     'eval_every': 1_000,
   },
   ('paper', 'omniglot'): {'dihedral': True},

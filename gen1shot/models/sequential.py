@@ -94,6 +94,7 @@ class SequentialGenerativeModel(nn.Module):
     self.writer = Writer(self.attention, self.write_size, shape)
     if self.canvas == 'gated':
       self.update = GatedUpdate(self.canvas_channels)
+    self.look = nn.Dense(self.hidden)
     self.transition = nn.OptimizedLSTMCell(self.hidden)
     self.summary = nn.Dense(self.hidden)
     self.posterior = nn.Dense(2 * self.z_dim)
@@ -254,10 +255,11 @@ class SequentialGenerativeModel(nn.Module):
     return unroll(step, self, begin, noise, self.remat, convolves=gated)
 
   def _look(self, shown: Shown, h: jax.Array) -> jax.Array:
-    """v_s: what the state reads of the examples."""
+    """v_s = f_v(h_s-1, x'), a layer on what the state reads of the examples."""
     lead = h.shape[:-1]
     image = jnp.broadcast_to(shown.mean, (*lead, *shown.mean.shape[-3:]))
-    return join(self.example_reader(h, image), shown.present)
+    read = self.example_reader(h, image)
+    return nn.relu(self.look(join(read, shown.present, h)))
 
   def _prior(self, v: jax.Array, h: jax.Array) -> DiagGaussian:
     """p(z_s | z_<s, x')."""
