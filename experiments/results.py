@@ -81,7 +81,8 @@ def _row(measured: Sequence[tuple[Cell, Measured]]) -> Iterator[str]:
   )
   yield f'{table}: {protocol}'
   error = max(figure.stderr for figure in ours)
-  digits = 1 if error >= 0.1 else 1 - math.floor(math.log10(error))
+  tiny = 0 < error < 0.1
+  digits = 1 - math.floor(math.log10(error)) if tiny else 1
   values = ' / '.join(f'{figure.value:.{digits}f}' for figure in ours)
   yield f'{values} (± {error:.{digits}f})'
   yield _published(cells)

@@ -62,5 +62,5 @@ def read_text(path: Traversable, most: int) -> str:
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-  """The same, of a text, in UTF-8 wherever we are."""
+  """Like `write`, of a text, in UTF-8 wherever we are."""
   write(path, lambda file: file.write_text(text, encoding='utf-8'))

@@ -41,7 +41,7 @@ def objective(
   """
   if config.objective == 'elbo':
     return _elbo(module, config, params, x, key, step, mask)
-  if config.model in zoo.of_kind('words'):
+  if zoo.is_of_words(module):
     return _joint_iwae(module, config, params, x, key, mask)
   return _iwae(module, config, params, x, key, starts)
 

@@ -40,8 +40,8 @@ def draw(
   gives what the model draws unconditionally.
 
   Raises:
-    InputError: what is shown is not of the shape that the model takes, or no
-      samples are asked for.
+    InputError: what is shown is not of the shape that the model takes, has
+      pixels beyond [0, 1], or no samples are asked for.
   """
   _check(module, num_samples)
   support = _floats(module, 'shown', shown)
@@ -60,8 +60,8 @@ def score(
   """log p(query | shown) of each query in nats, [Q]: a K-sample bound.
 
   Raises:
-    InputError: images are not of the shape that the model takes, or no samples
-      are asked for.
+    InputError: images are not of the shape that the model takes, have pixels
+      beyond [0, 1], or no samples are asked for.
   """
   return _scores(module, params, [shown], queries, num_samples, seed)[:, 0]
 
@@ -81,7 +81,8 @@ def classify(
 
   Raises:
     InputError: fewer than two classes, of different sizes, images that are not
-      of the shape that the model takes, or no samples asked for.
+      of the shape that the model takes or have pixels beyond [0, 1], or no
+      samples asked for.
   """
   if len(classes) < 2:
     raise InputError(f'classes must be 2 or more; got {len(classes)}')
@@ -118,7 +119,7 @@ def _scores(
 
 def _check(module: nn.Module, num_samples: int) -> None:
   """Raises InputError for a model of words, or for no samples."""
-  if type(module) in (zoo.ZOO[name].module for name in zoo.of_kind('words')):
+  if zoo.is_of_words(module):
     raise InputError(
       'images and vectors are shown to models of such; got '
       f'{type(module).__name__}, of words'
@@ -134,4 +135,10 @@ def _floats(module: nn.Module, what: str, images: Images) -> jax.Array:
     raise InputError(
       f'{what} must be [N, *{shape}]; got {list(np.shape(images))}'
     )
-  return jnp.asarray(images, jnp.float32)
+  values = jnp.asarray(images, jnp.float32)
+  pixels = module.observation != 'gaussian'
+  if pixels and not ((values >= 0) & (values <= 1)).all():
+    raise InputError(
+      f'{what} must have pixels in [0, 1]; got {values.min()} to {values.max()}'
+    )
+  return values

@@ -124,7 +124,7 @@ def make_train_step(
     grads, metrics = gradients(state, dataset, keys)
     updates, opt_state = optimiser.update(grads, state.opt_state)
     params = optax.apply_updates(state.params, updates)
-    # Averaging starts as a plain mean, so that it forgets the first step.
+    # At first the memory is a tenth of the steps done, and forgets the first.
     decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
     metrics |= {'gradient_norm': optax.tree.norm(grads)}

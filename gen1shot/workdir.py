@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Collection
 from typing import Any
 
-from gen1shot import lock, parallel
+from gen1shot import lock, parallel, zoo
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
@@ -164,8 +164,10 @@ def _check_same(
   old_config, old_data = read_run(folder)
   old = dataclasses.asdict(old_config) | dataclasses.asdict(old_data)
   new = dataclasses.asdict(config) | dataclasses.asdict(data)
-  # A module's fields are compared one by one, too.
-  old |= old.pop('fields')
+  # A module's fields are compared one by one, too; those that are newer than
+  # the run have their defaults, as when it is loaded.
+  defaults = zoo.module_fields(old_config.model, old_config.preset)
+  old |= defaults | old.pop('fields')
   new |= new.pop('fields')
   differing = [
     f'{name} was {old.get(name)}, is {new.get(name)}'

@@ -139,6 +139,11 @@ def of_kind(kind: str) -> list[str]:
   return [name for name, entry in ZOO.items() if kind in entry.kinds]
 
 
+def is_of_words(module: nn.Module) -> bool:
+  """Whether the objects of a module are words, in an order and masked."""
+  return type(module) in (ZOO[name].module for name in of_kind('words'))
+
+
 def check_kind(
   name: str, fields: Mapping[str, Any], kind: str, dataset: str
 ) -> None:

@@ -12,6 +12,7 @@ class Fake(nn.Module):
 
   noise: float = 0.0
   observation_shape: tuple[int, ...] = (5, 6, 1)
+  observation: str = 'bernoulli'
 
   def _noisy(self, values, num_samples):
     key = self.make_rng('sample')

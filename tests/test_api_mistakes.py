@@ -24,6 +24,7 @@ from gen1shot.data.episodes import (
 from gen1shot.data.points import Clouds
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
+from gen1shot.evaluation import likelihood
 from gen1shot.evaluation.generation import make_sampler
 
 SHAPE = (4, 4, 1)
@@ -62,6 +63,11 @@ def sampler(support, mask=None):
 
 def stack(*classes):
   return lambda: ImageClasses.stack(classes)
+
+
+def scored(dataset):
+  spec = EpisodeSpec(1, 2)
+  return lambda: likelihood.estimate(None, {}, dataset, spec, 1, KEY)
 
 
 def documents(*texts):
@@ -109,6 +115,10 @@ MISTAKES = {
   ),
   'images without channels': (stack(ONES[..., 0]), ['[3, 4, 4]']),
   'images of two sizes': (stack(ONES, ONES[:, :3]), ['[3, 3, 4, 1]']),
+  'likelihoods of words': (
+    scored(Documents.stack([np.arange(3)], 3)),
+    ['got words', 'perplexity.score'],
+  ),
   'no documents': (documents(), ['must have a document']),
   'words of fractions': (documents(np.ones(2)), ['integers', 'float64']),
   'words in a table': (documents(np.ones((2, 2), int)), ['[2, 2]']),

@@ -178,10 +178,14 @@ def test_what_is_masked_may_hold_anything(tiny, episodes):
       bound = tiny.module.apply(params, x, mask, method='bound', rngs=rngs)
       return bound.elbo()
 
+    def embedded(params):
+      return tiny.module.apply(params, x, mask, method='embed').mean.sum()
+
     drawn = tiny.module.apply(
       tiny.params, x, K, mask, method='predict', rngs=rngs
     )
-    return drawn, jax.value_and_grad(elbo)(tiny.params)
+    told = (jax.value_and_grad(f)(tiny.params) for f in (elbo, embedded))
+    return drawn, *told
 
   jax.tree.map(np.testing.assert_array_equal, ask(x), ask(x.at[1].set(jnp.nan)))
 

@@ -119,6 +119,10 @@ def test_nothing_need_be_asked():
       ),
       r'as many images each; got \[2, 3\]',
     ),
+    (
+      lambda: oneshot.score(Fake(), {}, images(0, 2), 255 * images(0, 1)),
+      r'queries must have pixels in \[0, 1\]; got 0.0 to 255.0',
+    ),
     (lambda: oneshot.read_images([]), 'images must be files; got none'),
   ],
 )

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -55,6 +56,15 @@ def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
   runs.train_and_evaluate(config, tmp_path)
   assert workdir.read_run(tmp_path)[0] == config
   assert [row['step'] for row in rows_of(tmp_path)] == [1, 2, 2]
+
+
+def test_a_run_older_than_a_field_of_its_module_goes_on(tmp_path):
+  runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), tmp_path)
+  values = json.loads((tmp_path / 'config.json').read_text())
+  del values['fields']['proposal']
+  (tmp_path / 'config.json').write_text(json.dumps(values))
+  state = runs.train_and_evaluate(dataclasses.replace(RUN, steps=3), tmp_path)
+  assert int(state.step) == 3
 
 
 @pytest.mark.parametrize('name', ['lock', 'data.json', 'config.json.tmp'])

@@ -46,6 +46,13 @@ def ask(model, config, step=None, mask=MASK, params=None):
   )
 
 
+def test_the_module_says_that_its_objects_are_words(lda):
+  """Whatever model the configuration names."""
+  bound, _ = ask(lda, IWAE)
+  other, _ = ask(lda, dataclasses.replace(IWAE, model='statistician'))
+  assert bound == other
+
+
 # --- nats per word that counts
 
 

@@ -17,6 +17,7 @@ from flax import struct
 from gen1shot import compilation, parallel
 from gen1shot.bounds import Params, log_mean_exp
 from gen1shot.data.episodes import Dataset, EpisodeSpec, sample_episodes
+from gen1shot.errors import InputError
 from gen1shot.evaluation.memory import compile_to_fit
 
 Array = jax.Array | np.ndarray
@@ -50,8 +51,13 @@ def estimate(
   key is consumed.
 
   Raises:
-    InputError: the data set cannot provide such episodes.
+    InputError: the data set cannot provide such episodes, or its objects are
+      words, which have an order: `perplexity.score` is for them.
   """
+  if dataset.kind == 'words':
+    raise InputError(
+      'likelihoods are of images and vectors; got words: use perplexity.score'
+    )
   episode_key, order_key, joint_key = jax.random.split(key, 3)
   episodes = draw(dataset, spec, episode_key)
 

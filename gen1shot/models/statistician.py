@@ -196,7 +196,8 @@ class Statistician(nn.Module):
 
     With an `axis_name`, of the shares that the devices of that axis have.
     """
-    return self._context(*self._pool(self.encoder(support), mask, axis_name))
+    h = self.encoder(blank(support, mask))
+    return self._context(*self._pool(h, mask, axis_name))
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
 

@@ -120,7 +120,8 @@ class VAE(nn.Module):
 
     N(0, I) for N = 0.
     """
-    q = latents.layer(self.posteriors[0], self.encoder(support))
+    h = self.encoder(blank(support, mask))
+    q = latents.layer(self.posteriors[0], h)
     return jax.tree.map(lambda leaf: masked_mean(leaf, mask)[0], q)
 
   # What bounds.dreg takes apart: log_weights = log_p - log_q at a sample.
