@@ -93,7 +93,7 @@ def _published(cells: Sequence[Cell]) -> str:
   figures = [cell.published for cell in cells]
   if set(figures) == {None}:
     return ''
-  values = ' / '.join('' if f is None else f'{f:g}' for f in figures)
+  values = ' / '.join('-' if f is None else f'{f:g}' for f in figures)
   (source,) = {cell.source for cell in cells} - {None}
   return f'{values} ({source})'
 

@@ -166,9 +166,8 @@ def _check_same(
   new = dataclasses.asdict(config) | dataclasses.asdict(data)
   # A module's fields are compared one by one, too; those that are newer than
   # the run have their defaults, as when it is loaded.
-  defaults = zoo.module_fields(old_config.model, old_config.preset)
-  old |= defaults | old.pop('fields')
-  new |= new.pop('fields')
+  for values, of in ((old, old_config), (new, config)):
+    values |= zoo.module_fields(of.model, of.preset) | values.pop('fields')
   differing = [
     f'{name} was {old.get(name)}, is {new.get(name)}'
     for name in sorted(old.keys() | new.keys())

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import pytest
 from tiny import RUN, rows_of
 
-from gen1shot import lock, preemption, runs, training, workdir
+from gen1shot import lock, preemption, runs, training, workdir, zoo
 from gen1shot.checkpoints import recover
 from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.objectives import objective
@@ -60,11 +59,10 @@ def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
 
 def test_a_run_older_than_a_field_of_its_module_goes_on(tmp_path):
   runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), tmp_path)
-  values = json.loads((tmp_path / 'config.json').read_text())
-  del values['fields']['proposal']
-  (tmp_path / 'config.json').write_text(json.dumps(values))
-  state = runs.train_and_evaluate(dataclasses.replace(RUN, steps=3), tmp_path)
-  assert int(state.step) == 3
+  fields = zoo.module_fields(RUN.model, RUN.preset) | RUN.fields
+  assert fields.keys() > workdir.read_run(tmp_path)[0].fields.keys()
+  config = dataclasses.replace(RUN, steps=3, fields=fields)
+  assert int(runs.train_and_evaluate(config, tmp_path).step) == 3
 
 
 @pytest.mark.parametrize('name', ['lock', 'data.json', 'config.json.tmp'])

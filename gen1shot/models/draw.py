@@ -137,7 +137,7 @@ class DRAW(nn.Module):
     [N, *shape] -> [S D], of unit variance; 0 for N = 0.
     """
     noise = jnp.zeros((self.recurrent_steps, len(support), self.z_dim))
-    _, steps = self._infer(support, noise)
+    _, steps = self._infer(blank(support, mask), noise)
     return embedding(steps, mask)
 
   # Pieces.

@@ -190,7 +190,7 @@ class SequentialGenerativeModel(nn.Module):
     """
     nothing = Shown(jnp.zeros_like(support), jnp.zeros((len(support), 1)))
     noise = jnp.zeros((self.recurrent_steps, len(support), self.z_dim))
-    _, steps = self._infer(support, nothing, noise)
+    _, steps = self._infer(blank(support, mask), nothing, noise)
     return embedding(steps, mask)
 
   # Pieces.
