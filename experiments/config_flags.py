@@ -39,7 +39,7 @@ def define(argv: Sequence[str]) -> None:
 
 def _fields(config: Config) -> Mapping[str, Any]:
   """All fields of the module: those of the preset, and what differs."""
-  return zoo.module_fields(config.model, config.preset) | config.fields
+  return zoo.module_fields(config.model, config.preset, config.fields)
 
 
 def _define(name: str, value: Any, meaning: str) -> None:

@@ -146,7 +146,7 @@ def train_and_evaluate(
     PreemptedError: SIGTERM came; the step reached is saved.
   """
   source = load_source(config)
-  fields = zoo.module_fields(config.model, config.preset) | config.fields
+  fields = zoo.module_fields(config.model, config.preset, config.fields)
   zoo.check_kind(config.model, fields, source.train.kind, config.dataset)
   sets = config.episode_length if config.length_warmup else 1
   config.episodes.check(source.train, sets)

@@ -167,7 +167,7 @@ def _check_same(
   # A module's fields are compared one by one, too; those that are newer than
   # the run have their defaults, as when it is loaded.
   for values, of in ((old, old_config), (new, config)):
-    values |= zoo.module_fields(of.model, of.preset) | values.pop('fields')
+    values |= zoo.module_fields(of.model, of.preset, values.pop('fields'))
   differing = [
     f'{name} was {old.get(name)}, is {new.get(name)}'
     for name in sorted(old.keys() | new.keys())

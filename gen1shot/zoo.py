@@ -160,8 +160,12 @@ def check_kind(
     )
 
 
-def module_fields(name: str, preset: str) -> dict[str, Any]:
+def module_fields(
+  name: str, preset: str, changed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
   """Every field of the preset that a user may set, with its value.
+
+  That of the preset, unless it is among those that are changed.
 
   Raises:
     InputError: no such model or preset.
@@ -174,7 +178,7 @@ def module_fields(name: str, preset: str) -> dict[str, Any]:
     if field.default is not dataclasses.MISSING
     and field.name not in ('parent', 'name')
   }
-  return own | dict(ZOO[name].presets[preset])
+  return own | dict(ZOO[name].presets[preset]) | dict(changed or {})
 
 
 def build(

@@ -59,7 +59,7 @@ def test_what_was_stopped_before_its_first_checkpoint_can_start_anew(tmp_path):
 
 def test_a_run_older_than_a_field_of_its_module_goes_on(tmp_path):
   runs.train_and_evaluate(dataclasses.replace(RUN, steps=2), tmp_path)
-  fields = zoo.module_fields(RUN.model, RUN.preset) | RUN.fields
+  fields = zoo.module_fields(RUN.model, RUN.preset, RUN.fields)
   assert fields.keys() > workdir.read_run(tmp_path)[0].fields.keys()
   config = dataclasses.replace(RUN, steps=3, fields=fields)
   assert int(runs.train_and_evaluate(config, tmp_path).step) == 3
