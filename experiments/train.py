@@ -17,6 +17,7 @@ from absl import flags
 
 from gen1shot import commandline, compilation, parallel, runs, zoo
 from gen1shot.data import sources
+from gen1shot.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('model', 'statistician', f'one of {", ".join(zoo.ZOO)}')
@@ -42,6 +43,9 @@ flags.DEFINE_string(
   'workdir of a run of the same module and data, whose best checkpoint a new '
   'one goes on from: a next stage of training',
 )
+flags.DEFINE_string(
+  'load', None, 'or a model of the package, whose weights it goes on from'
+)
 flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
 
 
@@ -53,8 +57,16 @@ def main() -> None:
   )
   workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
   folder = pathlib.Path(workdir).expanduser()
-  start = FLAGS.start_from and pathlib.Path(FLAGS.start_from).expanduser()
-  runs.train_and_evaluate(config, folder, FLAGS.resume, start)
+  runs.train_and_evaluate(config, folder, FLAGS.resume, _start())
+
+
+def _start() -> pathlib.Path | runs.Trained | None:
+  """What the run goes on from, where it is a next stage."""
+  if FLAGS.load is None:
+    return FLAGS.start_from and pathlib.Path(FLAGS.start_from).expanduser()
+  if FLAGS.start_from is not None:
+    raise InputError('give one of --start_from and --load; got both')
+  return runs.load_shipped(FLAGS.load)
 
 
 if __name__ == '__main__':

@@ -34,7 +34,7 @@ from gen1shot.learning import learn
 from gen1shot.objectives import check_objective
 from gen1shot.preemption import Notice, PreemptedError
 from gen1shot.progress import Progress, device_name, say
-from gen1shot.training import TrainState, init_state
+from gen1shot.training import TrainState, go_on, init_state
 
 _SHEET_ROWS, _SHEET_SAMPLES = 8, 10
 
@@ -125,12 +125,13 @@ def train_and_evaluate(
   config: Config,
   folder: pathlib.Path,
   resume: bool = True,
-  start: pathlib.Path | None = None,
+  start: pathlib.Path | Trained | None = None,
 ) -> TrainState:
   """Trains to `config.steps`, from the latest checkpoint if there is one.
 
-  Without one, from the best of the run in the workdir `start`, if given: a next
-  stage, which may be trained differently, but has the same module and data.
+  Without one, from `start` if given, the best of the run in a workdir or what
+  a run has learned: a next stage, which may be trained differently, but has the
+  same module and data. What only has been learned has no moments of gradients.
 
   Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
   events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
@@ -184,7 +185,8 @@ def train_and_evaluate(
       Notice() as notice,
     ):
       if begins_from is not None:
-        workdir.inherit_metrics(begins_from, folder)
+        if isinstance(begins_from, pathlib.Path):
+          workdir.inherit_metrics(begins_from, folder)
         saved.save(done, state)  # the first run is not needed any more
       log.forget_after(done)
       _introduce(config, state)
@@ -235,17 +237,26 @@ def train_and_evaluate(
 
 
 def _state_of(
-  start: pathlib.Path, config: Config, data: workdir.Data, like: TrainState
+  start: pathlib.Path | Trained,
+  config: Config,
+  data: workdir.Data,
+  like: TrainState,
 ) -> TrainState:
   """What a next stage begins with."""
-  workdir.check_start(start, config, data)
-  state = checkpoints.best(start / 'checkpoints', like)
+  if isinstance(start, Trained):
+    old, where = (start.config, start.data), 'the model to go on from is'
+    workdir.check_start(where, old, (config, data))
+    state = go_on(like, start.params, start.step)
+  else:
+    old, where = workdir.read_run(start), f'{start} holds'
+    workdir.check_start(where, old, (config, data))
+    state = checkpoints.best(start / 'checkpoints', like)
   if state is None:
     raise InputError(f'start_from must hold a checkpoint; got {start}')
   if int(state.step) >= config.steps:
     raise InputError(
-      f'steps must be > {int(state.step)}, which the run in {start} has done; '
-      f'got {config.steps}'
+      f'steps must be > {int(state.step)}, which have been done already; got '
+      f'{config.steps}'
     )
   return state
 

@@ -77,6 +77,21 @@ def init_state(
   return jax.jit(init)(rngs)
 
 
+def go_on(fresh: TrainState, params: Params, step: int) -> TrainState:
+  """The state at a step of which only the parameters are known.
+
+  The learning rate is that of the step; the moments of Adam begin anew. Shares
+  no array with `params`, which a step that donates its state would delete.
+  """
+  opt_state = optax.tree.set(
+    fresh.opt_state,
+    lambda path, _: path[-1].tuple_name == 'ScaleByScheduleState',
+    count=jnp.int32(step),
+  )
+  params, averaged = (jax.tree.map(jnp.copy, params) for _ in range(2))
+  return TrainState(jnp.int32(step), params, averaged, opt_state)
+
+
 def make_train_step(
   module: nn.Module, config: Config, axis_name: str | None = None
 ) -> Step:

@@ -57,6 +57,9 @@ class Data:
     return cls(fingerprint, kind, shape)
 
 
+Run = tuple[Config, Data]
+
+
 def check_run(
   folder: pathlib.Path, config: Config, data: Data, resume: bool
 ) -> None:
@@ -80,7 +83,7 @@ def check_run(
       )
     # Before the first checkpoint there is nothing to go on with.
     if has_begun(folder):
-      _check_same(folder, config, data)
+      _check_same(f'{folder} holds', read_run(folder), (config, data))
   elif folder.exists() and any(
     path.name.removesuffix('.tmp') not in _STARTING for path in folder.iterdir()
   ):
@@ -95,17 +98,17 @@ def has_begun(folder: pathlib.Path) -> bool:
   return any((folder / 'checkpoints').glob('[0-9]*'))
 
 
-def check_start(folder: pathlib.Path, config: Config, data: Data) -> None:
-  """Checks that this run may go on from one in another folder.
+def check_start(where: str, old: Run, new: Run) -> None:
+  """Checks that a run may go on from another, found `where` the message says.
 
   It may be trained in another way, but is the same module, on the same data:
   its test part must not be what the other has learned from.
 
   Raises:
-    InputError: there is no run, or one of another module or other data.
+    InputError: the other is of another module or other data.
   """
   training = {field.name for field in dataclasses.fields(Config)}
-  _check_same(folder, config, data, training - {'model', 'preset'})
+  _check_same(where, old, new, training - {'model', 'preset'})
 
 
 def write_run(
@@ -156,28 +159,29 @@ def inherit_metrics(start: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _check_same(
-  folder: pathlib.Path,
-  config: Config,
-  data: Data,
-  may_change: Collection[str] = _MAY_CHANGE,
+  where: str, old: Run, new: Run, may_change: Collection[str] = _MAY_CHANGE
 ) -> None:
-  old_config, old_data = read_run(folder)
-  old = dataclasses.asdict(old_config) | dataclasses.asdict(old_data)
-  new = dataclasses.asdict(config) | dataclasses.asdict(data)
-  # A module's fields are compared one by one, too; those that are newer than
-  # the run have their defaults, as when it is loaded.
-  for values, of in ((old, old_config), (new, config)):
-    values |= zoo.module_fields(of.model, of.preset, values.pop('fields'))
+  was, now = _fields(*old), _fields(*new)
   differing = [
-    f'{name} was {old.get(name)}, is {new.get(name)}'
-    for name in sorted(old.keys() | new.keys())
-    if old.get(name) != new.get(name) and name not in may_change
+    f'{name} was {was.get(name)}, is {now.get(name)}'
+    for name in sorted(was.keys() | now.keys())
+    if was.get(name) != now.get(name) and name not in may_change
   ]
   if differing:
     raise InputError(
-      f'{folder} holds another run: {"; ".join(differing)}; take another '
-      'workdir or the same fields'
+      f'{where} another run: {"; ".join(differing)}; take another workdir or '
+      'the same fields'
     )
+
+
+def _fields(config: Config, data: Data) -> dict[str, Any]:
+  """All that is to be compared; the fields of the module one by one, too.
+
+  Those that are newer than a run have their defaults, as when it is loaded.
+  """
+  values = dataclasses.asdict(config) | dataclasses.asdict(data)
+  fields = values.pop('fields')
+  return values | zoo.module_fields(config.model, config.preset, fields)
 
 
 class MetricsLog:

@@ -80,6 +80,21 @@ MISTAKES = {
     ['--workdir=next', '--start_from=unsaved', 'TRAINING'],
     ['start_from must hold a checkpoint; got unsaved'],
   ),
+  'two models to go on from': (
+    'train',
+    ['--workdir=next', '--start_from=run', '--load=lda-bars', *FIELDS],
+    ['give one of --start_from and --load; got both'],
+  ),
+  'no such model to go on from': (
+    'train',
+    ['--workdir=next', '--load=lda-bar', *FIELDS],
+    ['lda-bar', 'lda-bars'],
+  ),
+  'another model to go on from': (
+    'train',
+    ['--workdir=next', '--load=lda-bars', *FIELDS],
+    ['the model to go on from is another run', 'model was lda'],
+  ),
   'a seed of 32 bits and more': (
     'train',
     ['--seed=4294967296'],

@@ -1,4 +1,4 @@
-"""README says what is so: its code runs, its commands and files exist."""
+"""The documents say what is so: code runs, commands and files exist."""
 
 import pathlib
 import re
@@ -8,6 +8,20 @@ from PIL import Image, ImageDraw
 
 ROOT = pathlib.Path(__file__).parents[1]
 TEXT = (ROOT / 'README.md').read_text()
+DOCUMENTS = [
+  ROOT / 'README.md',
+  ROOT / 'experiments' / 'README.md',
+  ROOT / 'benchmarks' / 'README.md',
+]
+
+
+def found(pattern):
+  """(document, match) of every match in a document."""
+  return [
+    pytest.param(path, match, id=f'{path.parent.name}-{match}')
+    for path in DOCUMENTS
+    for match in sorted(set(re.findall(pattern, path.read_text())))
+  ]
 
 
 @pytest.fixture
@@ -55,17 +69,27 @@ def test_examples_run(drawings_of_two, capsys, code, expected):
   assert 'which' not in code or printed.endswith('] [1]\n')
 
 
-@pytest.mark.parametrize('link', re.findall(r'!?\[.*?\]\(([^)#:]+)\)', TEXT))
-def test_links_lead_somewhere(link):
-  assert (ROOT / link).exists()
+@pytest.mark.parametrize(('document', 'link'), found(r'!?\[.*?\]\(([^):]+)\)'))
+def test_links_lead_somewhere(document, link):
+  path, _, heading = link.partition('#')
+  target = (document.parent / path).resolve()
+  assert target.exists()
+  if heading:
+    headings = re.findall(r'^#+ (.*)', target.read_text(), re.MULTILINE)
+    assert heading in [title.lower().replace(' ', '-') for title in headings]
 
 
 @pytest.mark.parametrize(
-  'script', sorted(set(re.findall(r'python (\S+\.py)', TEXT)))
+  ('document', 'script'), found(r'python (\S+\.py|-m benchmarks\.\w+)')
 )
-def test_scripts_exist(script):
-  assert (ROOT / script).exists()
+def test_scripts_exist(document, script):
+  module = script.removeprefix('-m ')
+  path = module if module == script else module.replace('.', '/') + '.py'
+  assert (ROOT / path).exists()
 
 
-def test_readme_has_no_gaps():
-  assert '@@' not in TEXT
+@pytest.mark.parametrize(
+  'document', DOCUMENTS, ids=lambda path: path.parent.name
+)
+def test_documents_have_no_gaps(document):
+  assert '@@' not in document.read_text()

@@ -204,6 +204,20 @@ def test_a_next_stage_needs_the_first_run_once(first, tmp_path):
   assert int(runs.train_and_evaluate(longer, second, start=first).step) == 4
 
 
+def test_a_next_stage_goes_on_from_what_has_been_learned(first, tmp_path):
+  """With its parameters at its step, as its own first checkpoint."""
+  learned, second = runs.load_run(first), tmp_path / 'second'
+  config = dataclasses.replace(RUN, steps=3, eval_every=9)
+  state = runs.train_and_evaluate(config, second, start=learned)
+  assert int(state.step) == 3
+  shutil.rmtree(second / 'checkpoints' / '3')
+  begun = recover(second / 'checkpoints', state)
+  assert int(begun.step) == learned.step == 2
+  chex.assert_trees_all_equal(begun.params, learned.params)
+  chex.assert_trees_all_equal(begun.averaged, learned.params)
+  chex.assert_trees_all_equal(runs.train_and_evaluate(config, second), state)
+
+
 @pytest.mark.parametrize(
   ('changed', 'message'),
   [
@@ -216,8 +230,9 @@ def test_a_next_stage_of_another_kind_is_refused(
 ):
   """Another module, or nothing to do; nothing is written."""
   config = dataclasses.replace(RUN, **changed)
-  with pytest.raises(InputError, match=message):
-    runs.train_and_evaluate(config, tmp_path / 'second', start=first)
+  for start in (first, runs.load_run(first)):
+    with pytest.raises(InputError, match=message):
+      runs.train_and_evaluate(config, tmp_path / 'second', start=start)
   assert not (tmp_path / 'second').exists()
 
 

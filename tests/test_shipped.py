@@ -88,6 +88,19 @@ def test_the_card_says_what_it_is(trained, exported):
   assert 'model=statistician' in card.command
 
 
+def test_a_model_of_the_package_is_gone_on_with(tmp_path):
+  card = shipped.read_card('lda-bars')
+  printed = run(
+    'train',
+    '--model=lda',
+    '--load=lda-bars',
+    f'--workdir={tmp_path / "next"}',
+    f'--steps={card.step + 1}',
+  )
+  assert f'from step {card.step} to {card.step + 1}' in printed
+  assert runs.load_run(tmp_path / 'next').step == card.step + 1
+
+
 def test_the_command_of_a_card_gives_its_configuration(exported, tmp_path):
   card = shipped.read_card(NAME, exported[0])
   script = (

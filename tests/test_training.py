@@ -124,6 +124,26 @@ def test_learning_rate_warms_up_and_decays_to_zero():
   assert moves[-1] < 1e-3 * rate
 
 
+def test_going_on_takes_up_the_learning_rate_of_the_step():
+  """Adam's first step is as long as it, whatever the gradient."""
+  config = dataclasses.replace(
+    CONFIG, steps=100, warmup_steps=10, learning_rate=0.5
+  )
+  optimiser, params = training.make_optimiser(config), {'w': jnp.zeros(2)}
+  fresh = training.TrainState(
+    jnp.int32(0), params, params, optimiser.init(params)
+  )
+  learned = {'w': jnp.ones(2)}
+  state = training.go_on(fresh, learned, 55)
+  assert int(state.step) == 55
+  chex.assert_trees_all_equal(state.params, learned)
+  chex.assert_trees_all_equal(state.averaged, learned)
+  gradient = {'w': jnp.array([0.1, -3.0])}
+  update, _ = optimiser.update(gradient, state.opt_state)
+  # Half of the decay is over at 55, the middle of 10 and 100.
+  np.testing.assert_allclose(update['w'], [-0.25, 0.25], rtol=1e-5)
+
+
 def test_gradients_are_clipped():
   config = dataclasses.replace(CONFIG, clip_norm=1.0)
   clip = training.make_optimiser(config)
