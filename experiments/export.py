@@ -17,7 +17,7 @@ import sys
 from absl import flags
 from config_flags import command_of
 
-from gen1shot import cards, commandline, runs, shipped, storage
+from gen1shot import cards, commandline, runs, shipped, storage, workdir
 from gen1shot.errors import InputError
 from gen1shot.progress import say
 
@@ -56,7 +56,7 @@ def main() -> None:
     step=trained.step,
     data=trained.data,
     vocabulary=trained.vocabulary,
-    command=FLAGS.command or command_of(trained.config),
+    command=FLAGS.command or _command(trained, folder),
     commit=FLAGS.commit,
     hardware=FLAGS.hardware,
     training_seconds=FLAGS.seconds,
@@ -71,6 +71,14 @@ def main() -> None:
     f'{card.name}: {card.title}, {card.parameters:,} parameters as '
     f'{card.dtype}, of step {card.step}; written: {out / card.name}.npz, .json'
   )
+
+
+def _command(trained: runs.Trained, folder: pathlib.Path) -> str:
+  """Of the training; of a next stage also what it began with."""
+  start = workdir.read_start(folder)
+  # Where another run lay says nothing to anybody else.
+  where = re.sub('(--start_from)=.*', r'\1=...', start or '')
+  return f'{command_of(trained.config)} {where}'.rstrip()
 
 
 def title_of(trained: runs.Trained) -> str:

@@ -9,7 +9,9 @@ from gen1shot.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string('workdir', None, 'of the training')
-flags.DEFINE_string('load', None, 'or the name of a model of the package')
+flags.DEFINE_string(
+  'load', None, 'name of a model of the package, in place of a workdir'
+)
 
 
 def load_trained() -> runs.Trained:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -52,9 +53,15 @@ class Report:
     """Prints the table and writes it as JSON."""
     self.show()
     content = {'protocol': self.protocol, 'rows': self.rows}
-    text = json.dumps(content, indent=2, default=dataclasses.asdict)
+    text = json.dumps(content, indent=2, default=_encoded)
     files.write_text(path, text + '\n')
     say(f'written: {path}')
+
+
+def _encoded(figure: Figure) -> dict[str, float | None]:
+  """JSON has no infinity, the standard error of one episode."""
+  stderr = figure.stderr if math.isfinite(figure.stderr) else None
+  return {'mean': figure.mean, 'stderr': stderr}
 
 
 def _protocol(trained: Trained, FLAGS: flags.FlagValues) -> dict[str, Any]:

@@ -4,8 +4,9 @@
   python experiments/train.py --model=statistician --dataset=omniglot \
     --data_dir=... --config.learning_rate=5e-4
 
-Writes config.json, metrics.jsonl, TensorBoard events, checkpoints/ and
-samples/ to the workdir; the same command goes on where it was interrupted. A
+Writes config.json, data.json, metrics.jsonl, TensorBoard events, checkpoints/
+and samples/ to the workdir; the same command goes on where it was interrupted.
+With --start_from or --load it is a next stage of what was trained before. A
 batch is spread over all devices; of several hosts each runs the command, with
 a workdir that all of them see.
 """
@@ -15,7 +16,7 @@ import pathlib
 import config_flags
 from absl import flags
 
-from gen1shot import commandline, compilation, parallel, runs, zoo
+from gen1shot import commandline, compilation, parallel, runs, stages, zoo
 from gen1shot.data import sources
 from gen1shot.errors import InputError
 
@@ -44,7 +45,9 @@ flags.DEFINE_string(
   'one goes on from: a next stage of training',
 )
 flags.DEFINE_string(
-  'load', None, 'or a model of the package, whose weights it goes on from'
+  'load',
+  None,
+  'model of the package that a new run goes on from; see start_from',
 )
 flags.DEFINE_bool('resume', True, 'go on with the run found in the workdir')
 
@@ -60,13 +63,15 @@ def main() -> None:
   runs.train_and_evaluate(config, folder, FLAGS.resume, _start())
 
 
-def _start() -> pathlib.Path | runs.Trained | None:
+def _start() -> stages.Start | None:
   """What the run goes on from, where it is a next stage."""
-  if FLAGS.load is None:
-    return FLAGS.start_from and pathlib.Path(FLAGS.start_from).expanduser()
-  if FLAGS.start_from is not None:
+  if FLAGS.load and FLAGS.start_from:
     raise InputError('give one of --start_from and --load; got both')
-  return runs.load_shipped(FLAGS.load)
+  if FLAGS.load:
+    return stages.FromPackage(FLAGS.load)
+  if FLAGS.start_from:
+    return stages.FromRun(pathlib.Path(FLAGS.start_from).expanduser())
+  return None
 
 
 if __name__ == '__main__':

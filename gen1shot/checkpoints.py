@@ -159,7 +159,7 @@ def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _attempt(read: Callable[[], Any], path: pathlib.Path) -> Any | None:
-  """What is read of a checkpoint; None, and a warning, if it is damaged."""
+  """What is read of a checkpoint; None, and a warning, if it cannot be."""
   try:
     return read()
   # Orbax wraps what is wrong with a file in exceptions of many kinds.
@@ -206,8 +206,8 @@ def _digests(path: pathlib.Path) -> dict[str, str]:
 
 def _all_damaged(folder: pathlib.Path) -> InputError:
   return InputError(
-    'a workdir with checkpoints must have an intact one; got '
-    f'{len(_newest_first(folder))} damaged in {folder}'
+    'a workdir with checkpoints must have one that is intact and of the module '
+    f'as it is; got {len(_newest_first(folder))} others in {folder}'
   )
 
 

@@ -41,7 +41,8 @@ def _grid(images: np.ndarray, line: tuple[int, int, int]) -> np.ndarray:
   picture = np.full(
     (rows * down + _GAP, columns * across + _GAP, 3), line, 'u1'
   )
-  ink = _PAPER - np.round(_PAPER * images).astype(np.uint8)
+  # Means of Gaussians may lie outside.
+  ink = _PAPER - np.round(_PAPER * np.clip(images, 0, 1)).astype(np.uint8)
   for row, column in np.ndindex(rows, columns):
     cell = picture[row * down + _GAP :, column * across + _GAP :]
     cell[:height, :width] = ink[row, column]

@@ -15,6 +15,7 @@ from gen1shot import (
   parallel,
   sheets,
   shipped,
+  stages,
   workdir,
   zoo,
 )
@@ -34,7 +35,7 @@ from gen1shot.learning import learn
 from gen1shot.objectives import check_objective
 from gen1shot.preemption import Notice, PreemptedError
 from gen1shot.progress import Progress, device_name, say
-from gen1shot.training import TrainState, go_on, init_state
+from gen1shot.training import TrainState, init_state
 
 _SHEET_ROWS, _SHEET_SAMPLES = 8, 10
 
@@ -125,13 +126,12 @@ def train_and_evaluate(
   config: Config,
   folder: pathlib.Path,
   resume: bool = True,
-  start: pathlib.Path | Trained | None = None,
+  start: stages.Start | None = None,
 ) -> TrainState:
   """Trains to `config.steps`, from the latest checkpoint if there is one.
 
-  Without one, from `start` if given, the best of the run in a workdir or what
-  a run has learned: a next stage, which may be trained differently, but has the
-  same module and data. What only has been learned has no moments of gradients.
+  Without one, from `start` if given: a next stage, which may be trained in
+  another way, but has the same module and data.
 
   Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
   events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
@@ -157,9 +157,9 @@ def train_and_evaluate(
   )
   module, state = _build(config, data)
   check_objective(module, config)
-  begins_from = None if workdir.has_begun(folder) else start
-  if begins_from is not None:
-    state = _state_of(begins_from, config, data, state)
+  begins = not workdir.has_begun(folder)
+  if begins and start is not None:
+    state = stages.begin(start, config, data, state)
   keys = _keys(config)
   sampler = generation.make_sampler(
     module,
@@ -168,7 +168,7 @@ def train_and_evaluate(
   )
   shown = _shown(config, source.valid, keys['sheet'])
 
-  workdir.check_run(folder, config, data, resume)
+  workdir.check_run(folder, config, data, resume, start and str(start))
   parallel.meet('checked')  # before the first of several hosts writes
   with lock.hold(folder):
     state = checkpoints.recover(folder / 'checkpoints', state) or state
@@ -184,10 +184,11 @@ def train_and_evaluate(
       workdir.MetricsLog(folder) as log,
       Notice() as notice,
     ):
-      if begins_from is not None:
-        if isinstance(begins_from, pathlib.Path):
-          workdir.inherit_metrics(begins_from, folder)
-        saved.save(done, state)  # the first run is not needed any more
+      if begins:
+        workdir.write_start(folder, start and str(start))
+      if begins and start is not None:
+        start.hand_over(folder)
+        saved.save(done, state)  # what it began with is not needed any more
       log.forget_after(done)
       _introduce(config, state)
       progress = Progress(done, config.steps)
@@ -233,31 +234,6 @@ def train_and_evaluate(
             'same command goes on from there'
           )
   say(f'sample sheet: {sheet_path(folder, config.steps, data.kind)}')
-  return state
-
-
-def _state_of(
-  start: pathlib.Path | Trained,
-  config: Config,
-  data: workdir.Data,
-  like: TrainState,
-) -> TrainState:
-  """What a next stage begins with."""
-  if isinstance(start, Trained):
-    old, where = (start.config, start.data), 'the model to go on from is'
-    workdir.check_start(where, old, (config, data))
-    state = go_on(like, start.params, start.step)
-  else:
-    old, where = workdir.read_run(start), f'{start} holds'
-    workdir.check_start(where, old, (config, data))
-    state = checkpoints.best(start / 'checkpoints', like)
-  if state is None:
-    raise InputError(f'start_from must hold a checkpoint; got {start}')
-  if int(state.step) >= config.steps:
-    raise InputError(
-      f'steps must be > {int(state.step)}, which have been done already; got '
-      f'{config.steps}'
-    )
   return state
 
 

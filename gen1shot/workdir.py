@@ -61,7 +61,11 @@ Run = tuple[Config, Data]
 
 
 def check_run(
-  folder: pathlib.Path, config: Config, data: Data, resume: bool
+  folder: pathlib.Path,
+  config: Config,
+  data: Data,
+  resume: bool,
+  start: str | None = None,
 ) -> None:
   """Checks that this run may start, or go on, in a folder; writes nothing.
 
@@ -70,6 +74,7 @@ def check_run(
     config: of this run.
     data: of this run.
     resume: whether a run found in the folder is continued.
+    start: what it would go on from; None if from nothing, or as it began.
 
   Raises:
     InputError: the folder holds another run, or one that must not go on.
@@ -83,7 +88,7 @@ def check_run(
       )
     # Before the first checkpoint there is nothing to go on with.
     if has_begun(folder):
-      _check_same(f'{folder} holds', read_run(folder), (config, data))
+      _check_same(folder, config, data, start)
   elif folder.exists() and any(
     path.name.removesuffix('.tmp') not in _STARTING for path in folder.iterdir()
   ):
@@ -95,20 +100,9 @@ def check_run(
 
 def has_begun(folder: pathlib.Path) -> bool:
   """Whether the run in a folder has saved a checkpoint."""
-  return any((folder / 'checkpoints').glob('[0-9]*'))
-
-
-def check_start(where: str, old: Run, new: Run) -> None:
-  """Checks that a run may go on from another, found `where` the message says.
-
-  It may be trained in another way, but is the same module, on the same data:
-  its test part must not be what the other has learned from.
-
-  Raises:
-    InputError: the other is of another module or other data.
-  """
-  training = {field.name for field in dataclasses.fields(Config)}
-  _check_same(where, old, new, training - {'model', 'preset'})
+  return any(
+    path.name.isdecimal() for path in (folder / 'checkpoints').glob('*')
+  )
 
 
 def write_run(
@@ -158,20 +152,48 @@ def inherit_metrics(start: pathlib.Path, folder: pathlib.Path) -> None:
   write_text(folder / 'metrics.jsonl', text)
 
 
+def write_start(folder: pathlib.Path, start: str | None) -> None:
+  """Remembers what a run goes on from; None if from nothing."""
+  write_text(folder / 'start.json', json.dumps({'start': start}) + '\n')
+
+
+def read_start(folder: pathlib.Path) -> str | None:
+  """What the run in a folder has gone on from; None if from nothing."""
+  path = folder / 'start.json'
+  if not path.exists():
+    return None
+  text = read_text(path, _MOST_BYTES)
+  with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
+    return json.loads(text)['start']
+  raise InputError(f'{path} must say what a run began with; got {text[:40]!r}')
+
+
 def _check_same(
-  where: str, old: Run, new: Run, may_change: Collection[str] = _MAY_CHANGE
+  folder: pathlib.Path, config: Config, data: Data, start: str | None
 ) -> None:
+  differing = differences(read_run(folder), (config, data), _MAY_CHANGE)
+  if differing:
+    raise InputError(
+      f'{folder} holds another run: {differing}; take another workdir or the '
+      'same fields'
+    )
+  began = read_start(folder)
+  if start not in (None, began):
+    raise InputError(
+      f'{folder} holds a run that began '
+      f'{f"with {began}" if began else "from nothing"}; got {start}; take '
+      'another workdir'
+    )
+
+
+def differences(old: Run, new: Run, may_change: Collection[str]) -> str:
+  """Which fields of two runs differ that may not, and how; '' if none do."""
   was, now = _fields(*old), _fields(*new)
-  differing = [
+  return '; '.join(
     f'{name} was {was.get(name)}, is {now.get(name)}'
     for name in sorted(was.keys() | now.keys())
     if was.get(name) != now.get(name) and name not in may_change
-  ]
-  if differing:
-    raise InputError(
-      f'{where} another run: {"; ".join(differing)}; take another workdir or '
-      'the same fields'
-    )
+  )
 
 
 def _fields(config: Config, data: Data) -> dict[str, Any]:

@@ -93,7 +93,7 @@ MISTAKES = {
   'another model to go on from': (
     'train',
     ['--workdir=next', '--load=lda-bars', *FIELDS],
-    ['the model to go on from is another run', 'model was lda'],
+    ['the module and the data of --load=lda-bars', 'model was lda'],
   ),
   'a seed of 32 bits and more': (
     'train',

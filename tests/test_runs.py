@@ -15,6 +15,7 @@ from gen1shot import lock, preemption, runs, training, workdir, zoo
 from gen1shot.checkpoints import recover
 from gen1shot.errors import InputError, NonFiniteError
 from gen1shot.objectives import objective
+from gen1shot.stages import FromRun
 
 DATA = workdir.Data('', 'images', (8, 8, 1))
 
@@ -179,7 +180,7 @@ def first(tmp_path):
 def test_a_next_stage_goes_on_from_another_run(first, tmp_path):
   """With the bits of a run that was trained longer, and its metrics."""
   config, second = dataclasses.replace(RUN, steps=4), tmp_path / 'second'
-  state = runs.train_and_evaluate(config, second, start=first)
+  state = runs.train_and_evaluate(config, second, start=FromRun(first))
   chex.assert_trees_all_equal(state, runs.train_and_evaluate(config, first))
   assert rows_of(second) == rows_of(first)
 
@@ -187,7 +188,9 @@ def test_a_next_stage_goes_on_from_another_run(first, tmp_path):
 def test_a_next_stage_may_be_trained_differently(first, tmp_path):
   second = tmp_path / 'second'
   other = dataclasses.replace(RUN, steps=4, replacement=True, batch_size=3)
-  assert int(runs.train_and_evaluate(other, second, start=first).step) == 4
+  assert (
+    int(runs.train_and_evaluate(other, second, start=FromRun(first)).step) == 4
+  )
   assert workdir.read_run(second)[0] == other
 
 
@@ -195,27 +198,39 @@ def test_a_next_stage_needs_the_first_run_once(first, tmp_path):
   """What it begins with is its own first checkpoint."""
   second = tmp_path / 'second'
   config = dataclasses.replace(RUN, steps=3, eval_every=9)
-  runs.train_and_evaluate(config, second, start=first)
+  runs.train_and_evaluate(config, second, start=FromRun(first))
   assert sorted(
     int(path.name) for path in (second / 'checkpoints').glob('[0-9]*')
   ) == [2, 3]
   shutil.rmtree(first)
   longer = dataclasses.replace(config, steps=4)
-  assert int(runs.train_and_evaluate(longer, second, start=first).step) == 4
+  assert (
+    int(runs.train_and_evaluate(longer, second, start=FromRun(first)).step) == 4
+  )
 
 
-def test_a_next_stage_goes_on_from_what_has_been_learned(first, tmp_path):
-  """With its parameters at its step, as its own first checkpoint."""
-  learned, second = runs.load_run(first), tmp_path / 'second'
-  config = dataclasses.replace(RUN, steps=3, eval_every=9)
-  state = runs.train_and_evaluate(config, second, start=learned)
-  assert int(state.step) == 3
-  shutil.rmtree(second / 'checkpoints' / '3')
-  begun = recover(second / 'checkpoints', state)
-  assert int(begun.step) == learned.step == 2
-  chex.assert_trees_all_equal(begun.params, learned.params)
-  chex.assert_trees_all_equal(begun.averaged, learned.params)
-  chex.assert_trees_all_equal(runs.train_and_evaluate(config, second), state)
+@pytest.mark.parametrize('left', ['2.orbax-checkpoint-tmp', '2.damaged'])
+def test_a_next_stage_killed_in_its_first_save_begins_again(
+  first, tmp_path, left
+):
+  """What is no checkpoint is nothing to go on with."""
+  config, second = dataclasses.replace(RUN, steps=3), tmp_path / 'second'
+  (second / 'checkpoints' / left).mkdir(parents=True)
+  workdir.write_run(second, config, workdir.read_run(first)[1])
+  state = runs.train_and_evaluate(config, second, start=FromRun(first))
+  assert [row['step'] for row in rows_of(second)][:2] == [1, 2]
+  whole = runs.train_and_evaluate(config, tmp_path / 'x', start=FromRun(first))
+  chex.assert_trees_all_equal(state, whole)
+
+
+def test_a_run_that_began_otherwise_is_refused(first, tmp_path):
+  """Nobody takes its figures for those of the start that was given."""
+  config, second = dataclasses.replace(RUN, steps=3), tmp_path / 'second'
+  with pytest.raises(InputError, match='began from nothing; got --start_from'):
+    runs.train_and_evaluate(config, first, start=FromRun(second))
+  runs.train_and_evaluate(config, second, start=FromRun(first))
+  with pytest.raises(InputError, match=r'began with --start_from=.*first; got'):
+    runs.train_and_evaluate(config, second, start=FromRun(tmp_path / 'third'))
 
 
 @pytest.mark.parametrize(
@@ -230,9 +245,8 @@ def test_a_next_stage_of_another_kind_is_refused(
 ):
   """Another module, or nothing to do; nothing is written."""
   config = dataclasses.replace(RUN, **changed)
-  for start in (first, runs.load_run(first)):
-    with pytest.raises(InputError, match=message):
-      runs.train_and_evaluate(config, tmp_path / 'second', start=start)
+  with pytest.raises(InputError, match=message):
+    runs.train_and_evaluate(config, tmp_path / 'second', start=FromRun(first))
   assert not (tmp_path / 'second').exists()
 
 
@@ -242,5 +256,5 @@ def test_a_next_stage_on_other_data_is_refused(first, tmp_path):
   other = dataclasses.replace(data, fingerprint='another')
   (first / 'data.json').write_text(other.to_json())
   with pytest.raises(InputError, match='fingerprint was another'):
-    runs.train_and_evaluate(RUN, tmp_path / 'second', start=first)
+    runs.train_and_evaluate(RUN, tmp_path / 'second', start=FromRun(first))
   assert not (tmp_path / 'second').exists()

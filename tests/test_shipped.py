@@ -15,7 +15,7 @@ import pytest
 from binaries import ENVIRONMENT, ROOT, binary, refused, run
 
 import gen1shot
-from gen1shot import files, runs, shipped
+from gen1shot import checkpoints, files, runs, shipped, stages
 from gen1shot.errors import InputError
 
 NAME = 'tiny-folder'
@@ -86,6 +86,24 @@ def test_the_card_says_what_it_is(trained, exported):
   assert str(trained[0].parent) not in card.to_json()
   assert '--data_dir=...' in card.command.split()
   assert 'model=statistician' in card.command
+
+
+def test_a_run_goes_on_from_a_model_of_the_package(trained, exported, tmp_path):
+  """With its parameters at its step, as its own first checkpoint."""
+  _, params, card = shipped.load(NAME, exported[0])
+  config = dataclasses.replace(
+    runs.load_run(trained[0]).config, steps=card.step + 1, eval_every=9
+  )
+  start = stages.FromPackage(NAME, exported[0])
+  state = runs.train_and_evaluate(config, tmp_path / 'next', start=start)
+  assert int(state.step) == card.step + 1
+  shutil.rmtree(tmp_path / 'next' / 'checkpoints' / str(card.step + 1))
+  begun = checkpoints.recover(tmp_path / 'next' / 'checkpoints', state)
+  assert int(begun.step) == card.step
+  chex.assert_trees_all_equal(begun.params, params)
+  chex.assert_trees_all_equal(begun.averaged, params)
+  again = runs.train_and_evaluate(config, tmp_path / 'next')
+  chex.assert_trees_all_equal(again, state)
 
 
 def test_a_model_of_the_package_is_gone_on_with(tmp_path):

@@ -8,6 +8,7 @@ _PUBLISHED = {
   'batch_size': 20,
   'episode_length': 10,
   'max_classes': 2,
+  'replacement': True,
   'learning_rate': 1e-3,
   'steps': 90_750,
   'eval_every': 5_000,

@@ -60,7 +60,7 @@ class Statistician(nn.Module):
 
   observation_shape: tuple[int, ...]  # of one object, (H, W, C) for images
   observation: str = 'bernoulli'  # bernoulli, gaussian or logistic
-  nets: str = 'mixer'  # conv, dense or mixer
+  nets: str = 'mixer'  # one of nn/images.py: conv, dense, mixer or residual
   width: int = 192  # of the image nets
   encoder_depth: int = 2  # blocks of the image encoder
   decoder_depth: int = 3  # blocks of the image decoder
