@@ -28,7 +28,7 @@ def num_threads() -> int:
   return len(os.sched_getaffinity(0))
 
 
-def device_name() -> str:
+def device_slug() -> str:
   """`cpu-2-cores`, or what the accelerator calls itself, as a file name."""
   if jax.default_backend() == 'cpu':
     return f'cpu-{num_threads()}-cores'
@@ -85,7 +85,7 @@ def finish(
   drawn.
   """
   out = pathlib.Path(FLAGS.out).expanduser()
-  path = out / f'{name}-{device_name()}.json'
+  path = out / f'{name}-{device_slug()}.json'
   files.write_text(path, json.dumps(record | {'rows': rows}, indent=2) + '\n')
   say(f'written: {path}')
   if draw is None:

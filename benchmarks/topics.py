@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks.installed import check_installed
-from benchmarks.report import device_name
+from benchmarks.report import device_slug
 from experiments.configs import get_config
 from gen1shot import commandline, zoo
 from gen1shot.compilation import jit_step
@@ -126,7 +126,7 @@ def theirs(source: sources.Source, iterations: int) -> None:
 
 def main() -> None:
   check_installed(sklearn='scikit-learn', scipy='scipy')
-  say(device_name())
+  say(device_slug())
   source = sources.load('bars')
   ours(source)
   for iterations in FLAGS.iterations:

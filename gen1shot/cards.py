@@ -48,11 +48,6 @@ class Card:
   sha256: str  # of the file of weights
   figures: tuple[Measured, ...] = ()
 
-  @property
-  def object_shape(self) -> tuple[int, ...]:
-    """Of an image or a vector; of words (V,), the size of the vocabulary."""
-    return self.data.object_shape
-
   def to_json(self) -> str:
     return (
       json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + '\n'

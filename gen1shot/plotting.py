@@ -24,8 +24,8 @@ def sheet(support: np.ndarray, samples: np.ndarray) -> np.ndarray:
   Ink is dark on white: uint8 [height, width, 3].
 
   Args:
-    support: [rows, N, H, W, 1] in [0, 1]; N may be 0.
-    samples: [rows, S, H, W, 1] in [0, 1].
+    support: [rows, N, H, W, 1], cut to [0, 1]; N may be 0.
+    samples: [rows, S, H, W, 1], cut to [0, 1].
   """
   parts = [_grid(support, _RED)] if support.shape[1] else []
   parts.append(_grid(samples, _GREY))
@@ -41,7 +41,6 @@ def _grid(images: np.ndarray, line: tuple[int, int, int]) -> np.ndarray:
   picture = np.full(
     (rows * down + _GAP, columns * across + _GAP, 3), line, 'u1'
   )
-  # Means of Gaussians may lie outside.
   ink = _PAPER - np.round(_PAPER * np.clip(images, 0, 1)).astype(np.uint8)
   for row, column in np.ndindex(rows, columns):
     cell = picture[row * down + _GAP :, column * across + _GAP :]

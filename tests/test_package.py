@@ -55,7 +55,7 @@ def test_every_model_is_what_its_card_says(name):
   assert card.command.startswith('python experiments/train.py --model=')
   assert (card.vocabulary is None) == (card.data.kind != 'words')
   if card.vocabulary is not None:
-    assert card.object_shape == (len(card.vocabulary),)
+    assert card.data.object_shape == (len(card.vocabulary),)
   assert not re.search(r'"/|=/', card.to_json())  # no path of a machine
 
 

@@ -29,6 +29,13 @@ def test_sheet_has_the_support_in_red_boxes():
   assert (sheet[:, 11:15] == 255).all()
 
 
+def test_means_outside_of_the_range_are_cut():
+  """Those of a Gaussian may be."""
+  samples = np.array([-0.2, 0.0, 1.0, 1.1]).reshape(1, 4, 1, 1, 1)
+  sheet = plotting.sheet(np.zeros((1, 0, 1, 1, 1)), samples)
+  assert sheet[1, 1::2, 0].tolist() == [255, 255, 0, 0]
+
+
 def test_film_shows_every_step_and_its_windows(tmp_path):
   means = np.zeros((3, 2, 4, 4, 1))
   means[2, 1, 1, 2] = 1.0  # one dark pixel at the end

@@ -1,12 +1,15 @@
 """Which tables suit which data."""
 
 import importlib
+import json
+import math
 import pathlib
 import types
 
 import pytest
 
 from gen1shot.errors import InputError
+from gen1shot.evaluation.likelihood import Figure
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -72,6 +75,22 @@ def test_a_classification_leaves_out_what_the_data_cannot_give(
   assert {(ways, shots) for _, ways, shots in asked} == {(5, 1)}
   assert [row['ways'] for row in report.rows] == [5]
   assert '20-way 1-shot left out' in capsys.readouterr().out
+
+
+def test_an_error_that_is_not_known_is_null(reports, tmp_path):
+  """JSON has no infinity."""
+  figures = {'one': Figure(1.5, math.inf), 'many': Figure(2.5, 0.5)}
+  reports.Report({'K': 1}, [figures]).publish(tmp_path / 'a.json')
+
+  def refuse(constant):
+    raise AssertionError(constant)
+
+  text = (tmp_path / 'a.json').read_text()
+  (row,) = json.loads(text, parse_constant=refuse)['rows']
+  assert row == {
+    'one': {'mean': 1.5, 'stderr': None},
+    'many': {'mean': 2.5, 'stderr': 0.5},
+  }
 
 
 def test_models_of_other_data_do_not_share_a_table(monkeypatch, reports):
