@@ -4,8 +4,9 @@
   python experiments/train.py --model=statistician --dataset=omniglot \
     --data_dir=... --config.learning_rate=5e-4
 
-Writes config.json, data.json, metrics.jsonl, TensorBoard events, checkpoints/
-and samples/ to the workdir; the same command goes on where it was interrupted.
+Writes config.json, data.json, start.json, metrics.jsonl, TensorBoard events,
+checkpoints/ and samples/ to the workdir; the same command goes on where it was
+interrupted.
 With --start_from or --load it is a next stage of what was trained before. A
 batch is spread over all devices; of several hosts each runs the command, with
 a workdir that all of them see.

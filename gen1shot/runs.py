@@ -133,8 +133,8 @@ def train_and_evaluate(
   Without one, from `start` if given: a next stage, which may be trained in
   another way, but has the same module and data.
 
-  Writes to the workdir: config.json, data.json, metrics.jsonl, TensorBoard
-  events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
+  Writes to the workdir: config.json, data.json, start.json, metrics.jsonl,
+  TensorBoard events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
   written before the input has been checked.
 
   Returns:

@@ -164,7 +164,9 @@ def read_start(folder: pathlib.Path) -> str | None:
     return None
   text = read_text(path, _MOST_BYTES)
   with contextlib.suppress(ValueError, RecursionError, KeyError, TypeError):
-    return json.loads(text)['start']
+    start = json.loads(text)['start']
+    if start is None or type(start) is str:
+      return start
   raise InputError(f'{path} must say what a run began with; got {text[:40]!r}')
 
 

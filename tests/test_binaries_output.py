@@ -47,7 +47,7 @@ def sheet_size(rows, shots, samples):
 def test_training_writes_what_it_promises(trained):
   workdir, _ = trained
   names = {path.name for path in workdir.iterdir()}
-  assert {'config.json', 'data.json', 'metrics.jsonl'} <= names
+  assert {'config.json', 'data.json', 'start.json', 'metrics.jsonl'} <= names
   assert {'checkpoints', 'samples'} <= names
   assert not list(workdir.rglob('*.tmp'))
   sheets = sorted(path.name for path in (workdir / 'samples').iterdir())

@@ -223,6 +223,13 @@ def test_a_next_stage_killed_in_its_first_save_begins_again(
   chex.assert_trees_all_equal(state, whole)
 
 
+@pytest.mark.parametrize('text', ['{', '[1]', '{}', '{"start": 5}'])
+def test_a_start_that_says_nothing_is_refused(tmp_path, text):
+  (tmp_path / 'start.json').write_text(text)
+  with pytest.raises(InputError, match='must say what a run began with; got'):
+    workdir.read_start(tmp_path)
+
+
 def test_a_run_that_began_otherwise_is_refused(first, tmp_path):
   """Nobody takes its figures for those of the start that was given."""
   config, second = dataclasses.replace(RUN, steps=3), tmp_path / 'second'

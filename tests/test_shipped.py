@@ -117,6 +117,10 @@ def test_a_model_of_the_package_is_gone_on_with(tmp_path):
   )
   assert f'from step {card.step} to {card.step + 1}' in printed
   assert runs.load_run(tmp_path / 'next').step == card.step + 1
+  out = tmp_path / 'weights'
+  run('export', f'--workdir={tmp_path / "next"}', '--name=next', f'--out={out}')
+  command = shipped.read_card('next', out).command.split()
+  assert command[-1] == '--load=lda-bars'
 
 
 def test_the_command_of_a_card_gives_its_configuration(exported, tmp_path):
