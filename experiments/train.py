@@ -6,10 +6,9 @@
 
 Writes config.json, data.json, start.json, metrics.jsonl, TensorBoard events,
 checkpoints/ and samples/ to the workdir; the same command goes on where it was
-interrupted.
-With --start_from or --load it is a next stage of what was trained before. A
-batch is spread over all devices; of several hosts each runs the command, with
-a workdir that all of them see.
+interrupted. With --start_from or --load it is a next stage of what was trained
+before. A batch is spread over all devices; of several hosts each runs the
+command, with a workdir that all of them see.
 """
 
 import pathlib

@@ -134,8 +134,8 @@ def train_and_evaluate(
   another way, but has the same module and data.
 
   Writes to the workdir: config.json, data.json, start.json, metrics.jsonl,
-  TensorBoard events, checkpoints/, samples/ and, of words, vocabulary.json. Nothing is
-  written before the input has been checked.
+  TensorBoard events, checkpoints/, samples/ and, of words, vocabulary.json.
+  Nothing is written before the input has been checked.
 
   Returns:
     The final state; an interrupted and resumed run ends with the same bits.
