@@ -1,6 +1,7 @@
 """What the cells of the README's tables are measured by."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 
@@ -15,7 +16,7 @@ from gen1shot.runs import Trained
 Figures = Mapping[str, Figure]  # by metric
 
 
-def measure_likelihood(
+def likelihood_rows(
   trained: Trained,
   dataset: Dataset,
   key: jax.Array,
@@ -25,21 +26,24 @@ def measure_likelihood(
   max_classes: int,
   replacement: bool,
   num_samples: int,
+) -> list[dict[str, Any]]:
+  """Nats per object: one row a number of examples, then the joint figure."""
+  spec = EpisodeSpec(episodes, length, max_classes, replacement)
+  return likelihood.summary(
+    likelihood.estimate(
+      trained.module, trained.params, dataset, spec, num_samples, key
+    )
+  )
+
+
+def measure_likelihood(
+  trained: Trained, dataset: Dataset, key: jax.Array, **protocol: Any
 ) -> Figures:
   """Nats: predictive-t, its bound-t and gain-t over t = 0; joint, joint-bound.
 
-  The figures of `evaluate.py --tasks=likelihood` with the same flags.
+  The figures of `likelihood_rows`, which takes the protocol.
   """
-  *positions, joint = likelihood.summary(
-    likelihood.estimate(
-      trained.module,
-      trained.params,
-      dataset,
-      EpisodeSpec(episodes, length, max_classes, replacement),
-      num_samples,
-      key,
-    )
-  )
+  *positions, joint = likelihood_rows(trained, dataset, key, **protocol)
   return {
     f'{metric}-{row["examples"]}': row[metric]
     for row in positions

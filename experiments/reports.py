@@ -10,14 +10,14 @@ from typing import Any
 
 import jax
 from absl import flags
-from measures import measure_accuracy
+from measures import likelihood_rows, measure_accuracy
 
 from gen1shot import files
 from gen1shot.data.documents import Documents
-from gen1shot.data.episodes import Dataset, EpisodeSpec
+from gen1shot.data.episodes import Dataset
 from gen1shot.data.reals import Reals
 from gen1shot.errors import InputError
-from gen1shot.evaluation import classification, likelihood, perplexity
+from gen1shot.evaluation import classification, perplexity
 from gen1shot.evaluation.activity import active_units
 from gen1shot.evaluation.likelihood import Figure
 from gen1shot.evaluation.probe import probe
@@ -82,29 +82,26 @@ def likelihood_report(
   trained: Trained, dataset: Dataset, FLAGS: flags.FlagValues
 ) -> Report:
   """Nats per object: one row a number of examples, then the joint figure."""
-  spec = EpisodeSpec(
-    FLAGS.episodes,
-    FLAGS.length or trained.config.episode_length,
-    FLAGS.max_classes,
-    FLAGS.replacement,
-  )
+  length = FLAGS.length or trained.config.episode_length
   num_samples = FLAGS.num_samples or LIKELIHOOD_SAMPLES
-  estimates = likelihood.estimate(
-    trained.module,
-    trained.params,
+  rows = likelihood_rows(
+    trained,
     dataset,
-    spec,
-    num_samples,
     jax.random.key(FLAGS.seed),
+    episodes=FLAGS.episodes,
+    length=length,
+    max_classes=FLAGS.max_classes,
+    replacement=FLAGS.replacement,
+    num_samples=num_samples,
   )
   protocol = _protocol(trained, FLAGS) | {
     'K': num_samples,
-    'episodes': spec.batch_size,
-    'T': spec.length,
-    'C': spec.max_classes,
-    'replacement': spec.replacement,
+    'episodes': FLAGS.episodes,
+    'T': length,
+    'C': FLAGS.max_classes,
+    'replacement': FLAGS.replacement,
   }
-  return Report(protocol, likelihood.summary(estimates))
+  return Report(protocol, rows)
 
 
 def classification_report(
