@@ -167,7 +167,7 @@ def test_nothing_but_damaged_checkpoints_is_an_error(three, tmp_path, question):
   for path in folder.iterdir():
     (path / 'state' / '_METADATA').write_text('')
   before = tree_of(folder)
-  with pytest.raises(InputError, match='3 damaged'):
+  with pytest.raises(InputError, match='3 that are not'):
     question(folder, STATE)
   assert tree_of(folder) == before
 
