@@ -110,7 +110,7 @@ def recover(folder: pathlib.Path, like: Any) -> Any | None:
     InputError: there are checkpoints, and all are damaged.
   """
   newest, damaged = None, []
-  for path in _newest_first(folder):
+  for path in newest_first(folder):
     state = _attempt(lambda path=path: _load(path, like), path)
     if state is None:
       damaged.append(path)
@@ -132,7 +132,7 @@ def best(folder: pathlib.Path, like: Any) -> Any | None:
 
   Only reads, also while another process saves to the folder.
   """
-  paths = _newest_first(folder)
+  paths = newest_first(folder)
   records = [
     (_attempt(lambda p=path: _record(p), path), path) for path in paths
   ]
@@ -140,20 +140,21 @@ def best(folder: pathlib.Path, like: Any) -> Any | None:
   failed = len(known) < len(paths)
   # The sort is stable: of equals the newest first.
   for _, path in sorted(known, key=lambda pair: -pair[0]):
-    if failed and paths != _newest_first(folder):
+    if failed and paths != newest_first(folder):
       break
     state = _attempt(lambda path=path: _load(path, like), path)
     if state is not None:
       return state
     failed = True
-  if paths != _newest_first(folder):
+  if paths != newest_first(folder):
     return best(folder, like)  # what failed was being replaced
   if paths:
     raise _all_damaged(folder)
   return None
 
 
-def _newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+  """The checkpoints in a folder, damaged or not; none that is being saved."""
   steps = [path for path in folder.glob('*') if path.name.isdecimal()]
   return sorted(steps, key=lambda path: int(path.name), reverse=True)
 
@@ -207,7 +208,7 @@ def _digests(path: pathlib.Path) -> dict[str, str]:
 def _all_damaged(folder: pathlib.Path) -> InputError:
   return InputError(
     'a workdir with checkpoints must have one that is intact and of the module '
-    f'as it is; got {len(_newest_first(folder))} that are not, in {folder}'
+    f'as it is; got {len(newest_first(folder))} that are not, in {folder}'
   )
 
 

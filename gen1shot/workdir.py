@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Collection
 from typing import Any
 
-from gen1shot import lock, parallel, zoo
+from gen1shot import checkpoints, lock, parallel, zoo
 from gen1shot.config import Config
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
@@ -57,7 +57,7 @@ class Data:
     return cls(fingerprint, kind, shape)
 
 
-Run = tuple[Config, Data]
+Run = tuple[Config, Data]  # what a run is, and of what data
 
 
 def check_run(
@@ -100,9 +100,7 @@ def check_run(
 
 def has_begun(folder: pathlib.Path) -> bool:
   """Whether the run in a folder has saved a checkpoint."""
-  return any(
-    path.name.isdecimal() for path in (folder / 'checkpoints').glob('*')
-  )
+  return bool(checkpoints.newest_first(folder / 'checkpoints'))
 
 
 def write_run(
