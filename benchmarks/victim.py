@@ -90,8 +90,7 @@ class Victim:
     start = ['-c', code, script] if prefix else [script]
     return subprocess.Popen(
       [sys.executable, *start, f'--workdir={self.workdir}', *flags],
-      # Without the new start that asks for huge pages.
-      env=os.environ | {'PYTHONPATH': str(_ROOT), 'GLIBC_TUNABLES': ''},
+      env=os.environ | {'PYTHONPATH': str(_ROOT)},
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,

@@ -142,6 +142,7 @@ CELLS = (
     _AND_JOINT,
   ),
   *_classification('statistician-omniglot', 'kl', 2000, published=STATISTICIAN),
+  *_classification('statistician-omniglot', 'kl-views', 2000),
   *_cells(
     'vae-omniglot',
     'without-replacement',

@@ -11,12 +11,13 @@ import numpy as np
 from flax import linen as nn
 
 from gen1shot.bounds import Params
+from gen1shot.data.augment import NUM_VIEWS, dihedral_view
 from gen1shot.data.episodes import Dataset, sample_tasks
 from gen1shot.distributions import DiagGaussian, kl
 from gen1shot.evaluation.likelihood import each, weigh
 from gen1shot.nn.dense import unit
 
-RULES = ('kl', 'cosine', 'likelihood')
+RULES = ('kl', 'kl-views', 'cosine', 'likelihood')
 
 
 def accuracy(
@@ -36,6 +37,9 @@ def accuracy(
   A task has one query of each of its classes. Rules:
     kl: argmin over classes of KL(q(c | shots) || q(c | query)), Edwards &
       Storkey 2016, section 4.3.
+    kl-views: the same of the mean KL over the 8 rotations and reflections of a
+      task; for images, and models that were trained on such (`dihedral`), to
+      which each view shows the task in other characters.
     cosine: argmax over classes of the cosine of the angle between the means of
       the two posteriors, Bartunov & Vetrov 2016, section 5.3.
     likelihood: argmax over classes of the `num_samples`-sample bound on
@@ -46,6 +50,7 @@ def accuracy(
   """
   score = {
     'kl': functools.partial(_posterior_scores, _negative_kl),
+    'kl-views': _scores_of_views,
     'cosine': functools.partial(_posterior_scores, _cosine),
     'likelihood': likelihood_scores,
   }[rule]
@@ -83,6 +88,25 @@ def _posterior_scores(
   classes = jax.vmap(embed)(support)
   seen = jax.vmap(embed)(queries[:, None])
   return jax.vmap(lambda query: compare(classes, query))(seen)
+
+
+def _scores_of_views(module, params, support, queries, *rest):
+  """The mean over views of the scores by KL: [queries, classes]."""
+
+  def score(view):
+    seen = [
+      _on_images(lambda image: dihedral_view(image, view), images)
+      for images in (support, queries)
+    ]
+    return _posterior_scores(_negative_kl, module, params, *seen, *rest)
+
+  return jax.lax.map(score, jnp.arange(NUM_VIEWS)).mean(0)
+
+
+def _on_images(function, images):
+  """Of one image, for all of [..., H, W, C]."""
+  flat = images.reshape(-1, *images.shape[-3:])
+  return jax.vmap(function)(flat).reshape(images.shape)
 
 
 def _negative_kl(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
