@@ -59,7 +59,7 @@ def learn(config: Config, source: sources.Source) -> Iterator[dict[str, float]]:
   key = jax.random.key(config.seed)
   example = jnp.zeros((config.episode_length, *shape))
   state = init_state(module, config, example, key)
-  step = jit_step(make_train_step(module, config), donate_argnums=0)
+  step = jit_step(module, make_train_step(module, config), donate_argnums=0)
   validate = jit(make_validation(module, config))
   state, _ = step(state, source.train, key)  # compiles
   taken = 0.0

@@ -27,7 +27,7 @@ from benchmarks.selection import NEED_NO_FILES, chosen
 from benchmarks.timing import Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline
-from gen1shot.compilation import enable_cache, jit_step
+from gen1shot.compilation import enable_cache
 from gen1shot.config import Config
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError
@@ -89,12 +89,12 @@ def measure(
 
 
 def make_ceilings() -> list[Callable[[], None]]:
-  """A product of square matrices and a copy, compiled as steps are."""
+  """A product of square matrices and a copy."""
   square = jnp.ones((FLAGS.side, FLAGS.side))
   array = jnp.ones(FLAGS.copied // 4)
-  multiply = jit_step(lambda x: x @ x)
+  multiply = jax.jit(lambda x: x @ x)
   # One more, for a copy alone is no work to a compiler.
-  copy = jit_step(lambda x: x + 1)
+  copy = jax.jit(lambda x: x + 1)
   return [
     lambda: jax.block_until_ready(multiply(square)),
     lambda: jax.block_until_ready(copy(array)),

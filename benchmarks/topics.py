@@ -79,7 +79,7 @@ def ours(source: sources.Source) -> None:
   )
   state = init_state(module, config, example, key)
   start = time.perf_counter()
-  step = jit_step(make_train_step(module, config), donate_argnums=0)
+  step = jit_step(module, make_train_step(module, config), donate_argnums=0)
   step = step.lower(state, source.train, key).compile()
   compiled = time.perf_counter() - start
   start = time.perf_counter()

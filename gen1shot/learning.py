@@ -56,7 +56,8 @@ def learn(
   @functools.cache
   def program(times: int):
     steps = step if times == 1 else repeat(step, times)
-    return parallel.spread(steps, compilation.jit_step, donate_argnums=(0,))
+    jit = functools.partial(compilation.jit_step, module)
+    return parallel.spread(steps, jit, donate_argnums=(0,))
 
   validate = parallel.spread(
     make_validation(module, config, axis), compilation.jit

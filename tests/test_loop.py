@@ -47,8 +47,8 @@ def test_a_step_that_transfers_what_nobody_asked_for_is_stopped(
 ):
   jit_step = compilation.jit_step
 
-  def careless(function, **kwargs):
-    step = jit_step(function, **kwargs)
+  def careless(module, function, **kwargs):
+    step = jit_step(module, function, **kwargs)
 
     def wrapped(state, dataset, key):
       state, metrics = step(state, dataset, key)

@@ -31,9 +31,9 @@ class Window:
 
     The adjoint of `read` but for the gain, which divides.
     """
+    patch = patch / self.gain[..., None, None, None]
     drawn = jnp.einsum('...nh,...nmc->...hmc', self.rows, patch)
-    drawn = jnp.einsum('...mw,...hmc->...hwc', self.columns, drawn)
-    return drawn / self.gain[..., None, None, None]
+    return jnp.einsum('...mw,...hmc->...hwc', self.columns, drawn)
 
 
 def filterbank(
