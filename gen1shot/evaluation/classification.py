@@ -14,10 +14,9 @@ from gen1shot.bounds import Params
 from gen1shot.data.augment import NUM_VIEWS, dihedral_view
 from gen1shot.data.episodes import Dataset, sample_tasks
 from gen1shot.distributions import DiagGaussian, kl
+from gen1shot.errors import InputError, check_choice
 from gen1shot.evaluation.likelihood import each, weigh
 from gen1shot.nn.dense import unit
-
-RULES = ('kl', 'kl-views', 'cosine', 'likelihood')
 
 
 def accuracy(
@@ -46,14 +45,13 @@ def accuracy(
       log p(query | shots).
 
   Raises:
-    InputError: too few classes in the data set, or too small ones.
+    InputError: no such rule, or none for such objects; too few classes in the
+      data set, or too small ones.
   """
-  score = {
-    'kl': functools.partial(_posterior_scores, _negative_kl),
-    'kl-views': _scores_of_views,
-    'cosine': functools.partial(_posterior_scores, _cosine),
-    'likelihood': likelihood_scores,
-  }[rule]
+  check_choice('rule', rule, RULES)
+  if rule == 'kl-views' and dataset.kind != 'images':
+    raise InputError(f'kl-views is of images; got {dataset.kind}')
+  score = RULES[rule]
 
   def one(given, number, key, at_once):
     del number
@@ -145,3 +143,11 @@ def likelihood_scores(
   return jax.lax.map(
     lambda args: score(*args), (queries, jax.random.split(key, len(queries)))
   )
+
+
+RULES = {
+  'kl': functools.partial(_posterior_scores, _negative_kl),
+  'kl-views': _scores_of_views,
+  'cosine': functools.partial(_posterior_scores, _cosine),
+  'likelihood': likelihood_scores,
+}
