@@ -63,7 +63,7 @@ class Choice:
 
 
 def _steps_with(options: Mapping[str, str]) -> Any:
-  """Steps compiled with these options instead of none."""
+  """Steps compiled with these options instead of their own."""
 
   def jit_step(module, function, **kwargs):
     del module

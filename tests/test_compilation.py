@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from gen1shot import compilation
+from gen1shot import compilation, zoo
 
 
 def test_reductions_of_many_products_are_right():
@@ -15,3 +15,13 @@ def test_reductions_of_many_products_are_right():
 
   compiled = compilation.jit(reduce)(a, x)
   np.testing.assert_allclose(compiled, reduce(a, x), rtol=1e-4, atol=1e-5)
+
+
+def test_steps_of_painters_have_options_of_their_own(monkeypatch):
+  asked = []
+  monkeypatch.setattr(jax, 'jit', lambda _, **options: asked.append(options))
+  for name in ('draw', 'sequential', 'vae'):
+    compilation.jit_step(zoo.build(name, 'small', (28, 28, 1)), abs)
+  draw, sequential, vae = asked
+  assert draw == sequential == {'compiler_options': compilation._RIGHT}
+  assert vae == {}

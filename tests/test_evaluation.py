@@ -165,22 +165,23 @@ def test_kl_score_is_from_the_classes_to_the_query():
 
 
 def test_score_of_views_is_the_mean_over_all_of_them():
-  class Corner(nn.Module):
-    """Knows of a set the pixel in the corner of its first image."""
+  class Edge(nn.Module):
+    """Knows of a set the pixel next to the corner of its first image."""
 
     def embed(self, support):
-      return DiagGaussian(support[0, 0, 0], jnp.zeros(1))
+      return DiagGaussian(support[0, 0, 1], jnp.zeros(1))
 
   rng = np.random.default_rng(0)
-  support = rng.standard_normal((2, 1, 3, 3, 1)).astype('f4')
-  queries = rng.standard_normal((1, 3, 3, 1)).astype('f4')
+  support = rng.standard_normal((2, 1, 4, 4, 1)).astype('f4')
+  queries = rng.standard_normal((1, 4, 4, 1)).astype('f4')
   scores = classification._scores_of_views(
-    Corner(), {}, support, queries, None, None, None
+    Edge(), {}, support, queries, None, None, None
   )
-  # Each corner comes to the top left in two of the eight views.
-  corners = np.ix_([0, -1], [0, -1])
-  distances = (support[:, 0] - queries)[(slice(None), *corners)]
-  expected = -0.5 * (distances**2).mean((1, 2, 3))
+  # A pixel next to a corner, of which there are eight, is there in one view.
+  squares = ((support[:, 0] - queries) ** 2)[..., 0]
+  edges = [squares[:, i, j] for i in (0, 3) for j in (1, 2)]
+  edges += [squares[:, i, j] for i in (1, 2) for j in (0, 3)]
+  expected = -0.5 * np.mean(edges, axis=0)
   np.testing.assert_allclose(scores[0], expected, rtol=1e-5)
 
 

@@ -36,9 +36,9 @@ def accuracy(
   A task has one query of each of its classes. Rules:
     kl: argmin over classes of KL(q(c | shots) || q(c | query)), Edwards &
       Storkey 2016, section 4.3.
-    kl-views: the same of the mean KL over the 8 rotations and reflections of a
-      task; for images, and models that were trained on such (`dihedral`), to
-      which each view shows the task in other characters.
+    kl-views: the same of the mean KL over the rotations and reflections of a
+      task, 8 of square images; for models that were trained on such
+      (`dihedral`), to which each view shows the task in other characters.
     cosine: argmax over classes of the cosine of the angle between the means of
       the two posteriors, Bartunov & Vetrov 2016, section 5.3.
     likelihood: argmax over classes of the `num_samples`-sample bound on
