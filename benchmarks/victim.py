@@ -90,7 +90,8 @@ class Victim:
     start = ['-c', code, script] if prefix else [script]
     return subprocess.Popen(
       [sys.executable, *start, f'--workdir={self.workdir}', *flags],
-      env=os.environ | {'PYTHONPATH': str(_ROOT)},
+      # Without the new start that asks for huge pages.
+      env=os.environ | {'PYTHONPATH': str(_ROOT), 'GLIBC_TUNABLES': ''},
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
       text=True,

@@ -1,32 +1,28 @@
-"""What this process does with memory that it no longer needs."""
+"""How this process gets memory from the operating system."""
 
-import ctypes
 import os
+import pathlib
 import sys
 
-# mallopt(3): the parameters by their numbers in malloc.h.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-_NEVER = -1
+_TUNABLES = 'GLIBC_TUNABLES'
+_HUGE_PAGES = pathlib.Path('/sys/kernel/mm/transparent_hugepage/enabled')
 
 
-def keep_memory() -> None:
-  """Has malloc keep what is freed, instead of giving it back to the system.
+def use_huge_pages() -> None:
+  """Starts the program again with malloc on huge pages, if it has to ask.
 
-  XLA on CPU allocates the temporaries of a step anew each time. glibc would get
-  them from the kernel every time, which clears them page by page: a fifth of a
-  training step. Kept, they are there after the first steps. One arena, because
-  others cannot grow to such sizes.
+  XLA on CPU allocates the temporaries of each step anew, and glibc gets large
+  ones from the kernel every time: a fifth of a training step was page faults
+  over 4 KiB pages. glibc reads its settings when a process starts, hence the
+  new start, in the same process and with the same arguments.
 
-  To be called before the backend starts. Nothing happens where the C library is
-  not that of GNU, and where the user has told malloc what to do.
+  Nothing happens elsewhere than on Linux, where pages are huge anyway or never,
+  and where the user has set GLIBC_TUNABLES, to whatever value.
   """
-  if not sys.platform.startswith('linux'):
+  if _TUNABLES in os.environ or not sys.platform.startswith('linux'):
     return
-  if any(name.startswith(('MALLOC_', 'GLIBC_TUNABLES')) for name in os.environ):
+  if not _HUGE_PAGES.exists() or '[madvise]' not in _HUGE_PAGES.read_text():
     return
-  mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
-  if mallopt is None:
-    return
-  mallopt(_ARENA_MAX, 1)
-  mallopt(_MMAP_MAX, 0)
-  mallopt(_TRIM_THRESHOLD, _NEVER)
+  os.environ[_TUNABLES] = 'glibc.malloc.hugetlb=1'
+  sys.stdout.flush()
+  os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

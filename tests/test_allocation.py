@@ -1,4 +1,4 @@
-"""Memory is kept: the kernel hands out the same pages once only."""
+"""Huge pages: the program starts again with them, once, as it was called."""
 
 import os
 import subprocess
@@ -6,52 +6,46 @@ import sys
 
 import pytest
 
-from gen1shot import commandline
-
 SCRIPT = """
-import resource, threading
+import os, pathlib, sys
 from gen1shot import allocation
-allocation.keep_memory()
-taken = []
-def allocate():
-  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-  b'x' * 200_000_000
-  taken.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-for _ in range(2):
-  thread = threading.Thread(target=allocate)
-  thread.start()
-  thread.join()
-print(*taken)
+allocation._HUGE_PAGES = pathlib.Path(sys.argv[1])
+print('start', flush=True)
+allocation.use_huge_pages()
+print(os.environ.get('GLIBC_TUNABLES'), sys.argv[2:])
 """
 
 
 @pytest.mark.skipif(
-  sys.platform != 'linux', reason='mallopt is of the GNU C library'
+  sys.platform != 'linux', reason='huge pages are asked for on Linux only'
 )
-@pytest.mark.parametrize('asked', [{}, {'MALLOC_TOP_PAD_': '0'}])
-def test_memory_is_kept_unless_the_user_says_what_is_done(asked):
+@pytest.mark.parametrize(
+  ('state', 'given', 'starts', 'tunables'),
+  [
+    ('always [madvise] never', None, 2, 'glibc.malloc.hugetlb=1'),
+    ('[always] madvise never', None, 1, 'None'),
+    ('always madvise [never]', None, 1, 'None'),
+    (None, None, 1, 'None'),
+    ('always [madvise] never', 'glibc.malloc.tcache_count=3', 1, None),
+  ],
+)
+def test_starts_again_where_huge_pages_must_be_asked_for(
+  tmp_path, state, given, starts, tunables
+):
+  path = tmp_path / 'enabled'
+  if state is not None:
+    path.write_text(state)
+  environment = {k: v for k, v in os.environ.items() if k != 'GLIBC_TUNABLES'}
+  if given is not None:
+    environment['GLIBC_TUNABLES'] = given
   done = subprocess.run(
-    [sys.executable, '-c', SCRIPT],
-    env={k: v for k, v in os.environ.items() if 'MALLOC' not in k} | asked,
+    [sys.executable, '-c', SCRIPT, str(path), 'a b', '--c=d'],
+    env=environment,
     capture_output=True,
     text=True,
     timeout=60,
     check=True,
   )
-  first, second = map(int, done.stdout.split())
-  if asked:
-    assert second > 0.9 * first
-  else:
-    assert second < 0.1 * first
-
-
-def test_binaries_keep_memory_from_their_start_on(monkeypatch):
-  calls = []
-  monkeypatch.setattr(
-    commandline.allocation, 'keep_memory', lambda: calls.append('keep_memory')
-  )
-  monkeypatch.setattr(
-    commandline.app, 'run', lambda *_, **__: calls.append('run')
-  )
-  commandline.run(lambda: None)
-  assert calls == ['keep_memory', 'run']
+  *first, last = done.stdout.splitlines()
+  assert first == ['start'] * starts
+  assert last == f"{tunables or given} ['a b', '--c=d']"
