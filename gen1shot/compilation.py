@@ -32,7 +32,7 @@ def jit_step(
   """The same for training steps of a module: XLA's scheduler, all fusions.
 
   On CPU, painters have fusions of products alone: the many small sums of their
-  windows are faster as they are.
+  windows are a little faster as they are.
 
   Reductions of other steps have fewer results than go wrong, or are of other
   kinds: first gradients with and without the fusions agree for the `small` and
