@@ -90,21 +90,13 @@ def _posterior_scores(
 
 def _scores_of_views(module, params, support, queries, *rest):
   """The mean over views of the scores by KL: [queries, classes]."""
+  turned = jnp.vectorize(dihedral_view, signature='(h,w,c),()->(h,w,c)')
 
   def score(view):
-    seen = [
-      _on_images(lambda image: dihedral_view(image, view), images)
-      for images in (support, queries)
-    ]
+    seen = turned(support, view), turned(queries, view)
     return _posterior_scores(_negative_kl, module, params, *seen, *rest)
 
   return jax.lax.map(score, jnp.arange(NUM_VIEWS)).mean(0)
-
-
-def _on_images(function, images):
-  """Of one image, for all of [..., H, W, C]."""
-  flat = images.reshape(-1, *images.shape[-3:])
-  return jax.vmap(function)(flat).reshape(images.shape)
 
 
 def _negative_kl(classes: DiagGaussian, query: DiagGaussian) -> jax.Array:
