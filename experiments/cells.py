@@ -5,7 +5,7 @@ Nats for likelihoods and KL, % for accuracies.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 GMN = 'Bartunov & Vetrov 2016'
@@ -67,6 +67,7 @@ _FIVE = {
 _WITH = _FIVE | {'replacement': True}
 _TEN = _WITH | {'length': 10}
 _IMAGES = _FIVE | {'episodes': 500, 'length': 1}
+_IMAGE = _FIVE, 'predictive-0 bound-0'
 _CLOUDS = {'episodes': 200, 'length': 50, 'num_samples': 100}
 
 _PREDICTIVE = 'predictive-0 predictive-1 predictive-2 predictive-3 predictive-4'
@@ -99,24 +100,41 @@ def _classification(
     )
 
 
+# Bartunov & Vetrov 2016, with replacement: (C_train, C_test) -> given 0 to 4.
+_PUBLISHED = {
+  (1, 1): (-90.9, -82.8, -78.8, -76.4, -74.2),
+  (2, 1): (-89.3, -83.4, -79.6, -77.2, -75.3),
+  (2, 2): (-89.2, -86.6, -85.0, -83.5, -81.6),
+  (2, 4): (-88.8, -88.0, -87.9, -86.6, -85.6),
+}
+_FULLY_CONNECTED = (-101.0, -99.67, -98.06, -97.48, -95.89)
+
+
+def _with_replacement(
+  model: str,
+  published: Sequence[float],
+  classes: int = 1,
+  source: str = GMN,
+) -> Iterator[Cell]:
+  """Given ever more images of so many classes."""
+  of = '' if classes == 1 else f'-{classes}-classes'
+  yield from _cells(
+    model,
+    f'with-replacement{of}',
+    'likelihood',
+    _WITH | {'max_classes': classes},
+    _PREDICTIVE,
+    source,
+    **{f'predictive_{t}': figure for t, figure in enumerate(published)},
+  )
+
+
 def _matching(model: str) -> Iterator[Cell]:
-  """Given ever more images of a class: what Bartunov & Vetrov publish."""
+  """What Bartunov & Vetrov publish of one class, and without replacement."""
   yield from _cells(
     model, 'without-replacement', 'likelihood', _FIVE, _AND_JOINT
   )
-  yield from _cells(
-    model,
-    'with-replacement',
-    'likelihood',
-    _WITH,
-    _PREDICTIVE,
-    GMN,
-    predictive_0=-90.9,
-    predictive_1=-82.8,
-    predictive_2=-78.8,
-    predictive_3=-76.4,
-    predictive_4=-74.2,
-  )
+  yield from _with_replacement(model, _PUBLISHED[1, 1])
   yield from _cells(
     model,
     'ten-with-replacement',
@@ -134,6 +152,14 @@ CELLS = (
   *_classification('gmn-omniglot', 'kl', 2000),
   *_classification('gmn-omniglot', 'cosine', 2000),
   *_matching('gmn-conv-omniglot'),
+  *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 1]),
+  *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 2], 2),
+  *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 4], 4),
+  *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 1]),
+  *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 2], 2),
+  *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 4], 4),
+  *_with_replacement('gmn-dynamic-omniglot', ()),
+  *_with_replacement('gmn-fc-omniglot', _FULLY_CONNECTED, source=SLIDES),
   *_cells(
     'statistician-omniglot',
     'without-replacement',
@@ -147,18 +173,12 @@ CELLS = (
     'vae-omniglot',
     'without-replacement',
     'likelihood',
-    _FIVE,
-    'predictive-0 bound-0',
+    *_IMAGE,
     GMN,
     predictive_0=-89.2,
   ),
-  *_cells(
-    'iwae-omniglot',
-    'without-replacement',
-    'likelihood',
-    _FIVE,
-    'predictive-0 bound-0',
-  ),
+  *_cells('iwae-omniglot', 'without-replacement', 'likelihood', *_IMAGE),
+  *_cells('iwae-50-omniglot', 'without-replacement', 'likelihood', *_IMAGE),
   *_cells(
     'sequential-omniglot',
     'without-replacement',

@@ -11,6 +11,8 @@ the size of z_s, H the size of the state. One episode a call; `jax.vmap` adds
 the batch.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -20,6 +22,7 @@ from gen1shot.bounds import Bound
 from gen1shot.distributions import DiagGaussian, observation
 from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn.canvas import (
+  Channels,
   GatedUpdate,
   Reader,
   Step,
@@ -52,7 +55,7 @@ class Shown:
 class Painting:
   """What a step hands to the next."""
 
-  canvas: jax.Array  # [..., H, W, canvas_channels]
+  canvas: jax.Array  # [..., H, W, canvas_channels], or of f_o of it
   state: tuple[jax.Array, jax.Array]  # of the LSTM, [..., H] both
 
 
@@ -102,7 +105,7 @@ class SequentialGenerativeModel(nn.Module):
       # It starts as N(0, I).
       zeros = nn.initializers.zeros
       self.expected = nn.Dense(2 * self.z_dim, kernel_init=zeros)
-    self.pixels = nn.Dense(channels * per_value)  # f_o, a 1x1 convolution
+    self.pixels = Channels(channels * per_value)  # f_o
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 
   # The four questions.
@@ -214,7 +217,8 @@ class SequentialGenerativeModel(nn.Module):
 
   def _begin(self, lead: tuple[int, ...]) -> Painting:
     nothing = jnp.zeros((*lead, self.hidden))
-    canvas = jnp.broadcast_to(self.blank, (*lead, *self.blank.shape))
+    blank = self.blank if self.canvas == 'gated' else self.pixels(self.blank)
+    canvas = jnp.broadcast_to(blank, (*lead, *blank.shape))
     return Painting(canvas, (nothing, nothing))
 
   def _infer(
@@ -272,15 +276,19 @@ class SequentialGenerativeModel(nn.Module):
   ) -> tuple[Painting, Stroke]:
     """One step of the generative model."""
     state, h = self.transition(painting.state, join(z, v))
-    drawn, box = self.writer(h)
     if self.canvas == 'gated':
+      drawn, box = self.writer(h)
       canvas = self.update(painting.canvas, drawn)
     else:
+      # f_o is linear, so that f_o(c_S) is a sum of what f_o makes of strokes.
+      seen = functools.partial(self.pixels, offset=False)
+      drawn, box = self.writer(h, seen)
       canvas = painting.canvas + drawn
     return Painting(canvas, state), Stroke(self._likelihood(canvas).mean, box)
 
   def _likelihood(self, canvas: jax.Array):
-    return self.likelihood.from_parameters(self.pixels(canvas))
+    parameters = self.pixels(canvas) if self.canvas == 'gated' else canvas
+    return self.likelihood.from_parameters(parameters)
 
   def _log_likelihood(self, x: jax.Array, painting: Painting) -> jax.Array:
     return self._likelihood(painting.canvas).log_prob(x).sum((-3, -2, -1))

@@ -3,6 +3,7 @@
 Images [..., H, W, C], states [..., D]; any leading axes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,17 +36,33 @@ class Reader(nn.Module):
   @nn.compact
   def __call__(self, state: jax.Array, *images: jax.Array) -> jax.Array:
     _check(self.kind, self.size)
-    image = jnp.concatenate(images, axis=-1)
-    if self.kind == 'none':
-      return flatten(image, 3)
-    window, _ = _windows(self.kind, state, self.size, *image.shape[-3:-1])
-    return flatten(window.read(image), 3)
+    if self.kind != 'none':
+      sides = images[0].shape[-3:-1]
+      window, _ = _windows(self.kind, state, self.size, *sides)
+      # One by one, so that images without a gradient are none of its work.
+      images = tuple(map(window.read, images))
+    return flatten(jnp.concatenate(images, axis=-1), 3)
+
+
+class Channels(nn.Module):
+  """A linear map of channels, a 1x1 convolution: [..., C] -> [..., features]."""
+
+  features: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, offset: bool = True) -> jax.Array:
+    init, zeros = nn.initializers.lecun_normal(), nn.initializers.zeros
+    kernel = self.param('kernel', init, (x.shape[-1], self.features))
+    bias = self.param('bias', zeros, (self.features,))
+    return x @ kernel + bias if offset else x @ kernel
 
 
 class Writer(nn.Module):
   """What a state draws, [..., *shape], and the box of its window [..., 4].
 
-  The box is None without a window.
+  The box is None without a window. Given a linear map of channels, what is
+  drawn has gone through it, before a window makes it large: writing mixes no
+  channels.
   """
 
   kind: str
@@ -53,14 +70,18 @@ class Writer(nn.Module):
   shape: tuple[int, int, int]
 
   @nn.compact
-  def __call__(self, state: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+  def __call__(
+    self,
+    state: jax.Array,
+    through: Callable[[jax.Array], jax.Array] = lambda patch: patch,
+  ) -> tuple[jax.Array, jax.Array | None]:
     _check(self.kind, self.size)
     height, width, channels = self.shape
+    sides = (height, width) if self.kind == 'none' else (self.size, self.size)
+    patch = nn.Dense(math.prod(sides) * channels)(state)
+    patch = through(patch.reshape(*state.shape[:-1], *sides, channels))
     if self.kind == 'none':
-      drawn = nn.Dense(height * width * channels)(state)
-      return drawn.reshape(*state.shape[:-1], *self.shape), None
-    patch = nn.Dense(self.size * self.size * channels)(state)
-    patch = patch.reshape(*state.shape[:-1], self.size, self.size, channels)
+      return patch, None
     _, window = _windows(self.kind, state, self.size, height, width)
     return window.write(patch), window.box
 
