@@ -142,10 +142,12 @@ def test_computing_steps_twice_changes_no_gradient():
   )
 
 
-def test_computing_steps_twice_takes_a_quarter_of_the_memory():
+def test_computing_steps_twice_takes_a_quarter_of_the_memory(monkeypatch):
+  """Of what a loop takes that keeps all; to keep products takes half of it."""
+
   def memory(remat):
     module = DRAW((28, 28, 1), recurrent_steps=80, remat=remat)
-    x = jnp.zeros((8, 28, 28, 1))
+    x = jnp.zeros((20, 28, 28, 1))
     rngs = streams(jax.random.key(0))
     params = jax.eval_shape(lambda: module.init(rngs, x, method='bound'))
 
@@ -155,7 +157,12 @@ def test_computing_steps_twice_takes_a_quarter_of_the_memory():
     compiled = jax.jit(jax.grad(loss)).lower(params).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
-  assert memory(True) < memory(False) / 4
+  again, products = memory(True), memory(False)
+  policies = jax.checkpoint_policies
+  monkeypatch.setattr(policies, 'dots_saveable', policies.everything_saveable)
+  everything = memory(False)
+  assert again < everything / 4
+  assert products < 0.6 * everything
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,15 @@ def filterbank(
   def kernels(middle: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
     centre = (side + 1) / 2 * (middle + 1) - 1
     means = centre[..., None] + stride[..., None] * offsets
-    distances = jnp.arange(side) - means[..., None]
-    exponents = -0.5 * distances**2 * jnp.exp(-logvar)[..., None, None]
-    # Softmax: a row sums to 1, however far outside the image it looks.
-    return jax.nn.softmax(exponents, axis=-1), means[..., [0, -1]]
+    # Softmax over the pixels: a row sums to 1, however far outside it looks.
+    # Its largest exponent is that of the pixel next to the mean.
+    nearest = jnp.clip(jnp.round(means), 0, side - 1)
+    least = jax.lax.stop_gradient((nearest - means) ** 2)[..., None]
+    squares = (jnp.arange(side) - means[..., None]) ** 2
+    precision = jnp.exp(-logvar)[..., None, None]
+    weights = jnp.exp(0.5 * (least - squares) * precision)
+    rows = weights / weights.sum(-1, keepdims=True)
+    return rows, means[..., [0, -1]]
 
   (rows, vertical), (columns, horizontal) = (
     kernels(y, height),

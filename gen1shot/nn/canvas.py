@@ -45,7 +45,7 @@ class Reader(nn.Module):
 
 
 class Channels(nn.Module):
-  """A linear map of channels, a 1x1 convolution: [..., C] -> [..., features]."""
+  """A 1x1 convolution, [..., C] -> [..., features]; linear without offset."""
 
   features: int
 
@@ -160,16 +160,18 @@ def unroll(
 ) -> tuple[Any, Any]:
   """`lax.scan` of `step(module, carry, x)` over the leading axis of xs.
 
-  With `remat` the backward pass computes each step again from its carry, so
-  that memory grows with the carry and not with all that a step computes.
-  On CPU a short loop is unrolled, which makes a training step of 8 steps 1.1
-  times faster and one of 20 no faster, and so is one that convolves: XLA
-  differentiates convolutions twenty times slower in a loop.
+  The backward pass computes most of a step again: all but its products, which
+  is faster than to keep it and needs half the memory, or with `remat`
+  everything, so that memory grows with the carry alone. On CPU a short loop is
+  unrolled, which makes a training step of 8 steps 1.1 times faster and one of
+  20 no faster, and so is one that convolves: XLA differentiates convolutions
+  twenty times slower in a loop.
   """
-  if remat:
-    step = nn.remat(step, prevent_cse=False)
   short = len(xs) <= _SHORT and not remat
   unrolled = jax.default_backend() == 'cpu' and (convolves or short)
+  if remat or not unrolled:
+    kept = None if remat else jax.checkpoint_policies.dots_saveable
+    step = nn.remat(step, prevent_cse=False, policy=kept)
   scan = nn.scan(
     step,
     variable_broadcast='params',
