@@ -84,6 +84,8 @@ def _rolled() -> Iterator[None]:
     yield
 
 
+_POLICIES = jax.checkpoint_policies
+
 CHOICES = {
   'default scheduler': Choice(
     'vae', 'conv', _steps_with(compilation._SCHEDULER)
@@ -97,6 +99,14 @@ CHOICES = {
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
   ),
   'unrolled short loops': Choice('draw', 'small', _rolled()),
+  'only products kept': Choice(
+    'draw',
+    'small',
+    mock.patch.object(
+      _POLICIES, 'dots_saveable', _POLICIES.everything_saveable
+    ),
+    {'recurrent_steps': 20},
+  ),
   'unrolled convolutions': Choice(
     'sequential', 'small', _rolled(), {'canvas': 'gated'}
   ),

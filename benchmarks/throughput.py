@@ -2,6 +2,7 @@
 
   python -m benchmarks.throughput
   python -m benchmarks.throughput --models=statistician --presets=small
+  python -m benchmarks.throughput --presets=small --recurrent_steps=20
 
 Ours is the real step, with its episodes drawn on the device; the twin is
 handed ready images. The two take turns in one process, on the same threads,
@@ -33,6 +34,9 @@ from gen1shot.progress import say
 FLAGS = flags.FLAGS
 flags.DEFINE_bool('peer', True, 'also measure the PyTorch twin')
 flags.DEFINE_float('seconds', 60.0, 'of measuring, for each row')
+flags.DEFINE_integer(
+  'recurrent_steps', None, 'measure the models that have them, with so many'
+)
 
 BATCHES = 8  # ready ones that the twin goes through
 
@@ -135,6 +139,24 @@ def torch_device() -> str | None:
   return None
 
 
+def with_steps(configs: Sequence[Config], steps: int) -> list[Config]:
+  """Those of models that take recurrent steps, with so many of them.
+
+  Raises:
+    InputError: there are none.
+  """
+  field = 'recurrent_steps'
+  found = [
+    dataclasses.replace(config, fields={**config.fields, field: steps})
+    for config in configs
+    if field in zoo.module_fields(config.model, config.preset)
+  ]
+  if not found:
+    models = ', '.join(dict.fromkeys(config.model for config in configs))
+    raise InputError(f'{field} must be of models that have them; got {models}')
+  return found
+
+
 HEADER = (
   'model         preset   parameters  compile s  memory MB  '
   'ms/step   steps/s  episodes/s  twin ms  twin/ours'
@@ -171,7 +193,10 @@ def draw(figure: Any, rows: Sequence[Row]) -> None:
 def main() -> None:
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
-  configs = chosen(('glyphs',))
+  configs, name = chosen(('glyphs',)), 'throughput'
+  if FLAGS.recurrent_steps is not None:
+    configs = with_steps(configs, FLAGS.recurrent_steps)
+    name = f'throughput-{FLAGS.recurrent_steps}-steps'
   # A program found on disk would make the compile time a lie.
   jax.config.update('jax_enable_compilation_cache', False)
   record = report.begin()
@@ -186,7 +211,7 @@ def main() -> None:
     rows.append(measure(config, dataset, twins[config.model], FLAGS.seconds))
     say(line(rows[-1]))
   report.finish(
-    'throughput',
+    name,
     record,
     [dataclasses.asdict(row) | {'twin_over_ours': row.ratio} for row in rows],
     lambda figure: draw(figure, rows),

@@ -10,7 +10,13 @@ from binaries import ENVIRONMENT, ROOT
 from PIL import Image
 
 RUNS = {
-  'throughput': ['--models=draw', '--presets=small', '--nopeer', '--seconds=1'],
+  'throughput': [
+    '--models=draw,vae',
+    '--presets=small',
+    '--recurrent_steps=2',
+    '--nopeer',
+    '--seconds=1',
+  ],
   'roofline': ['--models=lda', '--seconds=1', '--side=64', '--copied=4096'],
   'scaling': ['--models=lda', '--axes=T,eval', '--seconds=1', '--values=2'],
   'choices': ['--choices=default scheduler', '--seconds=1'],
@@ -40,7 +46,7 @@ def results(tmp_path_factory):
     out = tmp_path_factory.mktemp(name)
     done = run(name, *RUNS[name], f'--out={out}')
     assert done.returncode == 0, done.stderr
-    (path,) = out.glob(f'{name}-cpu-*-cores.json')
+    (path,) = out.glob(f'{name}*-cpu-*-cores.json')
     return done.stdout, json.loads(path.read_text()), path
 
   return results_of
@@ -57,8 +63,9 @@ def test_figures_come_with_their_circumstances(results, name):
     assert image.format == 'PNG'
 
 
-def test_throughput_has_a_row_a_preset(results):
-  printed, record, _ = results('throughput')
+def test_throughput_has_a_row_a_preset_that_takes_steps(results):
+  printed, record, path = results('throughput')
+  assert path.name.startswith('throughput-2-steps-cpu-')
   (row,) = record['rows']
   assert (row['model'], row['preset']) == ('draw', 'small')
   assert row['twin'] is None
@@ -123,6 +130,11 @@ def test_a_start_with_compiled_programs_is_faster(results):
     ('scaling', ['--presets=paper'], 'presets must be small'),
     ('corpus', ['--out=/proc/corpus'], 'a file that can be written'),
     ('startup', ['--models=drow'], "did you mean 'draw'?"),
+    (
+      'throughput',
+      ['--models=vae', '--recurrent_steps=20'],
+      'recurrent_steps must be of models that have them; got vae',
+    ),
   ],
 )
 def test_mistakes_are_one_line(name, arguments, expected):

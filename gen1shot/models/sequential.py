@@ -55,7 +55,7 @@ class Shown:
 class Painting:
   """What a step hands to the next."""
 
-  canvas: jax.Array  # [..., H, W, canvas_channels], or of f_o of it
+  canvas: jax.Array  # [..., H, W, C] of canvas_channels; additive: f_o of it
   state: tuple[jax.Array, jax.Array]  # of the LSTM, [..., H] both
 
 
