@@ -1,6 +1,7 @@
 """Mixed precision: products in bfloat16, everything else in float32.
 
-Dense layers, convolutions and LSTMs take bfloat16 operands. Parameters, what
+Dense layers, convolutions and LSTMs take bfloat16 operands; maps of a few
+channels (`canvas.Channels`) do not. Parameters, what
 lies between layers, latents, likelihoods, KL terms and sums are float32, and so
 are gradients, which loops add up; only the gradient of the biases of an LSTM
 is summed over a batch in bfloat16.

@@ -63,8 +63,7 @@ def filterbank(
     squares = (jnp.arange(side) - means[..., None]) ** 2
     precision = jnp.exp(-logvar)[..., None, None]
     weights = jnp.exp(0.5 * (least - squares) * precision)
-    rows = weights / weights.sum(-1, keepdims=True)
-    return rows, means[..., [0, -1]]
+    return weights / weights.sum(-1, keepdims=True), means[..., [0, -1]]
 
   (rows, vertical), (columns, horizontal) = (
     kernels(y, height),
