@@ -157,6 +157,7 @@ CELLS = (
   *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 4], 4),
   *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 1]),
   *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 2], 2),
+  *_with_replacement('gmn-curriculum-omniglot', _PUBLISHED[2, 4], 4),
   *_with_replacement('gmn-dynamic-omniglot', ()),
   *_with_replacement('gmn-fc-omniglot', _FULLY_CONNECTED, source=SLIDES),
   *_cells(

@@ -55,15 +55,22 @@ def filterbank(
 
   def kernels(middle: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
     centre = (side + 1) / 2 * (middle + 1) - 1
-    means = centre[..., None] + stride[..., None] * offsets
+
+    def means(offsets: jax.Array) -> jax.Array:
+      return centre[..., None] + stride[..., None] * offsets
+
+    # All filters as one row: on CPU XLA computes long ones many at a time.
+    mean = means(jnp.repeat(offsets, side))
+    pixel = jnp.tile(jnp.arange(side), size)
     # Softmax over the pixels: a row sums to 1, however far outside it looks.
     # Its largest exponent is that of the pixel next to the mean.
-    nearest = jnp.clip(jnp.round(means), 0, side - 1)
-    least = jax.lax.stop_gradient((nearest - means) ** 2)[..., None]
-    squares = (jnp.arange(side) - means[..., None]) ** 2
-    precision = jnp.exp(-logvar)[..., None, None]
-    weights = jnp.exp(0.5 * (least - squares) * precision)
-    return weights / weights.sum(-1, keepdims=True), means[..., [0, -1]]
+    nearest = jnp.clip(jnp.round(mean), 0, side - 1)
+    least = jax.lax.stop_gradient((nearest - mean) ** 2)
+    precision = jnp.exp(-logvar)[..., None]
+    weights = jnp.exp(0.5 * (least - (pixel - mean) ** 2) * precision)
+    weights = weights.reshape(*middle.shape, size, side)
+    first_last = means(offsets)[..., [0, -1]]
+    return weights / weights.sum(-1, keepdims=True), first_last
 
   (rows, vertical), (columns, horizontal) = (
     kernels(y, height),
