@@ -76,7 +76,7 @@ def _steps_with(options: Mapping[str, str]) -> Any:
 def _rolled() -> Iterator[None]:
   """Loops are loops."""
   with (
-    mock.patch.object(canvas, '_SHORT', 0),
+    mock.patch.object(canvas, 'SHORT', 0),
     mock.patch.object(
       sequential, 'unroll', lambda *args, convolves: canvas.unroll(*args)
     ),
@@ -103,7 +103,9 @@ CHOICES = {
     'draw',
     'small',
     mock.patch.object(
-      _POLICIES, 'dots_saveable', _POLICIES.everything_saveable
+      _POLICIES,
+      'dots_with_no_batch_dims_saveable',
+      _POLICIES.everything_saveable,
     ),
     {'recurrent_steps': 20},
   ),

@@ -13,7 +13,7 @@ start is written down.
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,7 +25,7 @@ from benchmarks import report
 from benchmarks.selection import chosen
 from benchmarks.timing import Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
-from gen1shot import commandline, zoo
+from gen1shot import commandline, compilation, parallel, zoo
 from gen1shot.config import Config
 from gen1shot.data.episodes import Dataset, sample_episodes
 from gen1shot.errors import InputError
@@ -49,6 +49,7 @@ class Row:
   preset: str
   parameters: int
   batch_size: int
+  devices: int  # that share the batch
   compile_seconds: float
   memory_bytes: int  # arguments, results and temporaries of the program
   ours: Times
@@ -61,7 +62,11 @@ class Row:
 
 
 def measure(
-  config: Config, dataset: Dataset, twins: ModuleType | None, seconds: float
+  config: Config,
+  dataset: Dataset,
+  twins: ModuleType | None,
+  seconds: float,
+  devices: int,
 ) -> Row:
   """Measures the step of a configuration, and that of its twin if given."""
   key = jax.random.key(config.seed)
@@ -69,7 +74,7 @@ def measure(
   batches = [
     np.array(draw(jax.random.fold_in(key, i)).objects) for i in range(BATCHES)
   ]
-  ours = TrainingStep(config, dataset)
+  ours = TrainingStep(config, dataset, devices)
   runs: list[Callable[[], None]] = [ours]
   if twins is not None:
     runs.append(twin_of(twins, config, ours.parameters, batches))
@@ -79,6 +84,7 @@ def measure(
     config.preset,
     ours.parameters,
     config.batch_size,
+    devices,
     ours.compile_seconds,
     ours.memory_bytes,
     times[0],
@@ -97,8 +103,7 @@ def twin_of(
 
   torch.set_num_threads(report.num_threads())
   device = torch_device()
-  known = zoo.module_fields(config.model, config.preset)
-  fields = known | config.fields
+  fields = fields_of(config)
   step = twins.make_step(config, fields, batches[0].shape[2:], device)
   if step.num_parameters != parameters:
     raise AssertionError(
@@ -111,6 +116,11 @@ def twin_of(
     step(next(ready))  # returns a float, so it is over
 
   return run
+
+
+def fields_of(config: Config) -> Mapping[str, Any]:
+  """All fields of the module."""
+  return zoo.module_fields(config.model, config.preset, config.fields)
 
 
 def find_twins(model: str) -> ModuleType | None:
@@ -149,7 +159,7 @@ def with_steps(configs: Sequence[Config], steps: int) -> list[Config]:
   found = [
     dataclasses.replace(config, fields={**config.fields, field: steps})
     for config in configs
-    if field in zoo.module_fields(config.model, config.preset)
+    if field in fields_of(config)
   ]
   if not found:
     models = ', '.join(dict.fromkeys(config.model for config in configs))
@@ -158,7 +168,7 @@ def with_steps(configs: Sequence[Config], steps: int) -> list[Config]:
 
 
 HEADER = (
-  'model         preset   parameters  compile s  memory MB  '
+  'model         preset   parameters  devices  compile s  memory MB  '
   'ms/step   steps/s  episodes/s  twin ms  twin/ours'
 )
 
@@ -166,7 +176,7 @@ HEADER = (
 def line(row: Row) -> str:
   rate = 1 / row.ours.median
   ours = (
-    f'{row.model:13} {row.preset:8} {row.parameters:10,} '
+    f'{row.model:13} {row.preset:8} {row.parameters:10,} {row.devices:8} '
     f'{row.compile_seconds:10.1f} {row.memory_bytes / 1e6:10.0f} '
     f'{1e3 * row.ours.median:8.1f} {rate:9.2f} {rate * row.batch_size:11.1f} '
   )
@@ -199,6 +209,7 @@ def main() -> None:
     name = f'throughput-{FLAGS.recurrent_steps}-steps'
   # A program found on disk would make the compile time a lie.
   jax.config.update('jax_enable_compilation_cache', False)
+  split = parallel.split_cores()
   record = report.begin()
   twins = {
     model: find_twins(model) if FLAGS.peer else None
@@ -208,7 +219,17 @@ def main() -> None:
   say(HEADER)
   rows = []
   for config in configs:
-    rows.append(measure(config, dataset, twins[config.model], FLAGS.seconds))
+    # As in training.
+    alone = split and not compilation.gains_from_devices(fields_of(config))
+    rows.append(
+      measure(
+        config,
+        dataset,
+        twins[config.model],
+        FLAGS.seconds,
+        1 if alone else parallel.devices_here(),
+      )
+    )
     say(line(rows[-1]))
   report.finish(
     name,

@@ -7,8 +7,9 @@
 Writes config.json, data.json, start.json, metrics.jsonl, TensorBoard events,
 checkpoints/ and samples/ to the workdir; the same command goes on where it was
 interrupted. With --start_from or --load it is a next stage of what was trained
-before. A batch is spread over all devices; of several hosts each runs the
-command, with a workdir that all of them see.
+before. A batch is spread over all devices; a CPU is two of them, where that is
+faster and JAX_NUM_CPU_DEVICES does not say how many. Of several hosts each runs
+the command, with a workdir that all of them see.
 """
 
 import pathlib
@@ -58,6 +59,10 @@ def main() -> None:
   config = config_flags.configured(
     data_dir=FLAGS.data_dir, steps=FLAGS.steps, seed=FLAGS.seed
   )
+  if FLAGS.coordinator is None and compilation.gains_from_devices(
+    config.fields
+  ):
+    parallel.split_cores()
   workdir = FLAGS.workdir or f'runs/{config.model}-{config.dataset}'
   folder = pathlib.Path(workdir).expanduser()
   runs.train_and_evaluate(config, folder, FLAGS.resume, _start())

@@ -1,11 +1,14 @@
 """How functions are compiled: options of a backend, and the cache on disk."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from flax import linen as nn
+
+from gen1shot.nn.canvas import SHORT
+from gen1shot.nn.images import CONVOLUTIONS
 
 # With XLA's default scheduler a last, smaller chunk of samples took memory
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
@@ -42,6 +45,17 @@ def jit_step(
   if jax.default_backend() == 'cpu' and hasattr(module, 'paint'):
     return jax.jit(function, compiler_options=_RIGHT, **kwargs)
   return jax.jit(function, **kwargs)
+
+
+def gains_from_devices(fields: Mapping[str, Any]) -> bool:
+  """Whether two cores take a training step faster as two devices than as one.
+
+  Those of modules that convolve, and of those with a long loop: each core has
+  half of the batch, and few operations are large enough for both. Given the
+  fields of the module.
+  """
+  long = fields.get('recurrent_steps', 0) > SHORT
+  return long or fields.get('nets') in CONVOLUTIONS
 
 
 def enable_cache() -> None:

@@ -7,6 +7,7 @@ runs so has an argument `axis_name`, None where it runs alone.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -19,6 +20,29 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gen1shot.errors import InputError
 
 AXIS = 'devices'
+
+
+def split_cores() -> bool:
+  """Makes two devices of a CPU of several cores; before the first computation.
+
+  Returns:
+    Whether it did: not where the user says how many, by JAX_NUM_CPU_DEVICES or
+    XLA_FLAGS.
+  """
+  told = jax.config.values[
+    'jax_num_cpu_devices'
+  ] >= 0 or 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
+  if told or _cores() < 2:
+    return False
+  jax.config.update('jax_num_cpu_devices', 2)
+  return True
+
+
+def _cores() -> int:
+  """How many this process may use; of other systems than Linux, all."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def join_hosts(

@@ -1,10 +1,9 @@
 """Mixed precision: products in bfloat16, everything else in float32.
 
-Dense layers, convolutions and LSTMs take bfloat16 operands; maps of a few
-channels (`canvas.Channels`) do not. Parameters, what
-lies between layers, latents, likelihoods, KL terms and sums are float32, and so
-are gradients, which loops add up; only the gradient of the biases of an LSTM
-is summed over a batch in bfloat16.
+Dense layers and convolutions take bfloat16 operands; maps of a few channels
+(`canvas.Channels`) do not. Parameters, what lies between layers, latents,
+likelihoods, KL terms and sums are float32, and so are gradients, which loops
+add up.
 """
 
 import contextlib
@@ -37,27 +36,19 @@ class _Lowered:
 
   def __call__(self, call, args, kwargs, context):
     module = context.module
-    if self.inside or context.method_name != '__call__':
+    lowers = context.method_name == '__call__' and isinstance(module, _LAYERS)
+    if self.inside or not lowers:
       return call(*args, **kwargs)
-    if isinstance(module, _LAYERS):
-      own = module.variables['params']
-      product = self._apply(module, _products(own), _cast(args, jnp.bfloat16))
-      return product + own.get('bias', 0.0)
-    if isinstance(module, nn.OptimizedLSTMCell):
-      (memory, state), x = args
-      own = _cast(module.variables['params'], jnp.bfloat16)
-      # A cast: a weak float32, as of a constant, would become bfloat16.
-      carry = memory.astype(jnp.float32), state.astype(jnp.bfloat16)
-      return self._apply(module, own, (carry, x.astype(jnp.bfloat16)))
-    return call(*args, **kwargs)
-
-  def _apply(self, module: nn.Module, params: Params, args: Any) -> Any:
+    own = module.variables['params']
     alone = module.clone(parent=None, name=None)
     self.inside = True
     try:
-      return _cast(alone.apply({'params': params}, *args), jnp.float32)
+      product = alone.apply(
+        {'params': _products(own)}, *_cast(args, jnp.bfloat16)
+      )
     finally:
       self.inside = False
+    return jnp.float32(product) + own.get('bias', 0.0)
 
 
 def _products(params: Params) -> Params:

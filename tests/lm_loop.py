@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from tiny_words import Tiny
+
+from gen1shot.nn.recurrent import GRU, LSTM
 
 V = 3
 
@@ -33,7 +34,7 @@ class Loop:
     return v @ self.p[name]['kernel'] + self.p[name]['bias']
 
   def step(self, name, state, v):
-    cell = nn.OptimizedLSTMCell if self.lstm else nn.GRUCell
+    cell = LSTM if self.lstm else GRU
     size = (state[0] if self.lstm else state).shape[-1]
     return cell(size).apply({'params': self.p[name]}, state, v)[0]
 

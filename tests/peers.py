@@ -63,7 +63,7 @@ def random_parameters(module):
 def twin_with(model, fields, params):
   """A twin with flat parameters (or gradients) of its Flax module."""
   twin = TWINS[model](SHAPE, **fields)
-  params = with_joint_gates(params)
+  params = as_layers_of_twins(params)
   for name in dict.fromkeys(path[0] for path in params):
     if (name,) in params:
       getattr(twin, name).data.copy_(to_torch(params[name,]))
@@ -75,33 +75,53 @@ def twin_with(model, fields, params):
   return twin
 
 
-def with_joint_gates(params):
-  """The gates of every GRU and LSTM cell as columns of one layer."""
-  joint = {}
+def as_layers_of_twins(params):
+  """Cells and questions with the layers that those of twins have."""
+  layers = {}
   for path, value in params.items():
-    *owner, gate = path[:-1] or ('',)
-    if gate in ('ir', 'hf'):  # one of each cell
-      joint |= joint_gates(owner, params)
-    elif not re.fullmatch('[ih][rznifgo]', gate):
-      joint[path] = value
-  return joint
+    owner = path[:-2]
+    depth = len(owner)
+    siblings = {x[depth] for x in params if x[:depth] == owner}
+    if 'gates' in siblings:
+      layers |= of_lstm(owner, params)
+    elif 'inputs' in siblings:
+      layers |= of_gru(owner, params)
+    elif 'about' in siblings:
+      layers |= of_question(owner, params)
+    else:
+      layers[path] = value
+  return layers
 
 
-def joint_gates(owner, params):
-  """Those of one cell, in the order of PyTorch."""
-  gru = (*owner, 'ir', 'kernel') in params
+def of_lstm(owner, params):
+  """What its gates read of the input, and of the state."""
+  kernel, bias = (params[*owner, 'gates', kind] for kind in ('kernel', 'bias'))
+  size = len(bias) // 4
+  return {
+    (*owner, 'inputs', 'kernel'): kernel[:-size],
+    (*owner, 'state', 'kernel'): kernel[-size:],
+    (*owner, 'state', 'bias'): bias,
+  }
 
-  def columns(side, kind):
-    gates = [(*owner, side + gate, kind) for gate in ('rzn' if gru else 'ifgo')]
-    return np.concatenate([params[gate] for gate in gates], -1)
 
-  # A module comes before its layers.
-  own = {(*owner, 'bias'): params[*owner, 'hn', 'bias']} if gru else {}
-  biased, side = ('inputs', 'i') if gru else ('state', 'h')
-  return own | {
-    (*owner, 'inputs', 'kernel'): columns('i', 'kernel'),
-    (*owner, 'state', 'kernel'): columns('h', 'kernel'),
-    (*owner, biased, 'bias'): columns(side, 'bias'),
+def of_gru(owner, params):
+  """Its biases are those of the input and of the new state."""
+  inputs, state = (params[*owner, x, 'kernel'] for x in ('inputs', 'state'))
+  size = len(state)
+  return {
+    (*owner, 'bias'): params[*owner, 'bias'][3 * size :],  # of its own
+    (*owner, 'inputs', 'kernel'): inputs,
+    (*owner, 'inputs', 'bias'): params[*owner, 'bias'][: 3 * size],
+    (*owner, 'state', 'kernel'): state,
+  }
+
+
+def of_question(owner, params):
+  """One layer, of what is asked about and the state joined."""
+  kernels = [params[*owner, x, 'kernel'] for x in ('about', 'state')]
+  return {
+    (*owner, 'kernel'): np.concatenate(kernels),
+    (*owner, 'bias'): params[*owner, 'about', 'bias'],
   }
 
 

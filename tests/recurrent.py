@@ -8,14 +8,10 @@ import numpy as np
 
 
 def lstm(p, carry, x):
-  """One step of an LSTM, from the parameters of the library's cell."""
+  """One step of an LSTM, from the parameters of its gates."""
   c, h = carry
-  i, f, g, o = (
-    x @ p[f'i{gate}']['kernel']
-    + h @ p[f'h{gate}']['kernel']
-    + p[f'h{gate}']['bias']
-    for gate in 'ifgo'
-  )
+  gates = jnp.concatenate([x, h], -1) @ p['gates']['kernel']
+  i, f, g, o = jnp.split(gates + p['gates']['bias'], 4, -1)
   c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
   return c, jax.nn.sigmoid(o) * jnp.tanh(c)
 

@@ -23,7 +23,7 @@ def match(kind, memory, visible, question):
     return jnp.broadcast_to(question, state.shape)
 
   answer, params = module.init_with_output(
-    jax.random.key(0), memory, visible, ask
+    jax.random.key(0), memory, visible, lambda: ask
   )
   if kind == 'average':  # asks for no temperature
     return answer[0], None

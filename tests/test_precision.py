@@ -13,6 +13,7 @@ from test_parallel import documents, image_classes, optimiser_means
 from experiments.configs import get_config
 from gen1shot import precision, training, zoo
 from gen1shot.data.episodes import blank_objects
+from gen1shot.nn.recurrent import LSTM
 from gen1shot.nn.residual import TransposedConv
 
 
@@ -108,7 +109,7 @@ def test_layers_round_their_operands_and_give_float32(layer):
 
 def test_an_lstm_keeps_its_memory_in_float32():
   """What is added to a memory of 1000 would be lost in bfloat16."""
-  cell = nn.OptimizedLSTMCell(2)
+  cell = LSTM(2)
   x = jnp.ones((1, 3))
   carry = (jnp.full((1, 2), 1000.0), jnp.zeros((1, 2)))
   variables = cell.init(jax.random.key(0), carry, x)

@@ -52,8 +52,8 @@ class Matching(nn.Module):
     super().__init__()
     self.passes, self.kind = passes, kind
     self.start = nn.Parameter(0.1 * torch.randn(size))
-    self.temperature = None if kind == 'average' else nn.Linear(size, 1)
     self.controller = Controller(features, size)
+    self.temperature = None if kind == 'average' else nn.Linear(size, 1)
 
   def forward(
     self, memory: Memory, ask: Callable[[Tensor], Tensor] | None

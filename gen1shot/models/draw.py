@@ -26,9 +26,8 @@ from gen1shot.nn.canvas import (
   unroll,
 )
 from gen1shot.nn.dense import join
+from gen1shot.nn.recurrent import LSTM, LSTMState
 from gen1shot.nn.sets import blank
-
-State = tuple[jax.Array, jax.Array]  # of an LSTM, [..., H] both
 
 
 @struct.dataclass
@@ -36,8 +35,8 @@ class Painting:
   """What a step hands to the next."""
 
   canvas: jax.Array  # [..., *shape], parameters of p(x)
-  decoder: State
-  encoder: State
+  decoder: LSTMState
+  encoder: LSTMState
 
 
 class DRAW(nn.Module):
@@ -68,8 +67,8 @@ class DRAW(nn.Module):
     shape = (height, width, channels * per_value)
     self.reader = Reader(self.attention, self.read_size)
     self.writer = Writer(self.attention, self.write_size, shape)
-    self.encoder = nn.OptimizedLSTMCell(self.hidden)
-    self.decoder = nn.OptimizedLSTMCell(self.hidden)
+    self.encoder = LSTM(self.hidden)
+    self.decoder = LSTM(self.hidden)
     self.posterior = nn.Dense(2 * self.z_dim)
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 

@@ -22,6 +22,7 @@ from gen1shot.nn.images import image_decoder, image_encoder, image_head
 from gen1shot.nn.sets import (
   Matching,
   Memory,
+  Question,
   blank,
   gathered,
   masked_mean,
@@ -99,8 +100,8 @@ class GenerativeMatchingNetwork(nn.Module):
     size = self.match_size
     self.key_net = nn.Dense(size)
     self.shared = Matching(size, self.passes, self.matching)
-    self.ask_of_x = nn.Dense(size)
-    self.ask_of_z = nn.Dense(size)
+    self.ask_of_x = Question(size)
+    self.ask_of_z = Question(size)
     self.alone = Matching(size, self.prior_passes, self.matching)
     self.ask_alone = nn.Dense(size)
     self.priors = [self._head() for _ in range(self.layers)]
@@ -190,7 +191,7 @@ class GenerativeMatchingNetwork(nn.Module):
     features = self.encoder(blank(support, mask))
     memory = self._memory(gathered(features, axis_name))
     visible = self._with_pseudo_inputs(gathered(present, axis_name))
-    given = self.alone(memory, visible, self.ask_alone)
+    given = self.alone(memory, visible, lambda: self.ask_alone)
     zs = latents.sample(self.priors, self._key, *given, shape=(num_samples,))
     return self._likelihood(zs, memory, visible).mean
 
@@ -239,7 +240,7 @@ class GenerativeMatchingNetwork(nn.Module):
     return Encoded(
       memory,
       visible,
-      self.alone(memory, visible, self.ask_alone),
+      self.alone(memory, visible, lambda: self.ask_alone),
       self._seen_beside(features, memory, visible),
     )
 
@@ -283,16 +284,12 @@ class GenerativeMatchingNetwork(nn.Module):
     self, features: jax.Array, memory: Memory, visible: jax.Array
   ) -> Given:
     """Objects [T, F] and the answers of the memory to them [T, F]."""
-    answer, _ = self.shared(
-      memory, visible, lambda state: self.ask_of_x(join(features, state))
-    )
+    answer, _ = self.shared(memory, visible, lambda: self.ask_of_x(features))
     return features, answer
 
   def _likelihood(self, zs: Zs, memory: Memory, visible: jax.Array):
     """p(x | z, r) with r the answer of the memory to z."""
-    answer, _ = self.shared(
-      memory, visible, lambda state: self.ask_of_z(join(*zs, state))
-    )
+    answer, _ = self.shared(memory, visible, lambda: self.ask_of_z(join(*zs)))
     return self.likelihood.from_parameters(self.image_net(*zs, answer))
 
   def _log_likelihood(

@@ -20,9 +20,10 @@ from gen1shot.distributions import DiagGaussian, kl
 from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn import sequences
 from gen1shot.nn.dense import join
+from gen1shot.nn.recurrent import GRU, LSTM
 from gen1shot.nn.sequences import counted
 
-CELLS = {'gru': nn.GRUCell, 'lstm': nn.OptimizedLSTMCell}
+CELLS = {'gru': GRU, 'lstm': LSTM}
 State = Any  # of a cell, leaves [..., H]
 
 
@@ -275,5 +276,5 @@ class NeuralLM(nn.Module):
 
 def _zeros(cell: nn.Module, size: int) -> State:
   """The state of a cell that has read nothing."""
-  key = jax.random.key(0)  # not drawn from: the initialiser is zeros
-  return cell.initialize_carry(key, (size,))
+  nothing = jnp.zeros(size)
+  return (nothing, nothing) if isinstance(cell, LSTM) else nothing

@@ -33,6 +33,7 @@ from gen1shot.nn.canvas import (
   unroll,
 )
 from gen1shot.nn.dense import join
+from gen1shot.nn.recurrent import LSTM
 from gen1shot.nn.sets import blank, same_set
 
 CANVASES = ('additive', 'gated')
@@ -98,7 +99,7 @@ class SequentialGenerativeModel(nn.Module):
     if self.canvas == 'gated':
       self.update = GatedUpdate(self.canvas_channels)
     self.look = nn.Dense(self.hidden)
-    self.transition = nn.OptimizedLSTMCell(self.hidden)
+    self.transition = LSTM(self.hidden)
     self.summary = nn.Dense(self.hidden)
     self.posterior = nn.Dense(2 * self.z_dim)
     if self.prior == 'learned':

@@ -20,7 +20,7 @@ from gen1shot.nn.dense import flatten
 from gen1shot.nn.sets import masked_mean
 
 _LIMIT = 1.5  # of the parameters of windows
-_SHORT = 8  # steps of a loop that is unrolled
+SHORT = 8  # steps of a loop that is unrolled
 ATTENTION = ('filterbank', 'transformer', 'affine', 'none')
 
 
@@ -160,17 +160,18 @@ def unroll(
 ) -> tuple[Any, Any]:
   """`lax.scan` of `step(module, carry, x)` over the leading axis of xs.
 
-  The backward pass computes most of a step again: all but its products, which
-  is faster than to keep it and needs half the memory, or with `remat`
+  The backward pass computes most of a step again: all but its dense layers,
+  which is faster than to keep it and needs half the memory, or with `remat`
   everything, so that memory grows with the carry alone. On CPU a short loop is
   unrolled, which makes a training step of 8 steps 1.04 times faster and one of
   20 slower, and so is one that convolves: XLA differentiates convolutions
   twenty times slower in a loop.
   """
-  short = len(xs) <= _SHORT and not remat
+  short = len(xs) <= SHORT and not remat
   unrolled = jax.default_backend() == 'cpu' and (convolves or short)
   if remat or not unrolled:
-    kept = None if remat else jax.checkpoint_policies.dots_saveable
+    layers = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    kept = None if remat else layers
     step = nn.remat(step, prevent_cse=False, policy=kept)
   scan = nn.scan(
     step,

@@ -25,6 +25,7 @@ from gen1shot.nn.mixer import (
 )
 
 NETS = ('conv', 'dense', 'mixer', 'residual')
+CONVOLUTIONS = ('conv', 'residual')
 
 
 def image_encoder(
@@ -109,7 +110,7 @@ def _check_divides(tokens: int, size: int) -> None:
 
 def _check(nets: str, shape: tuple[int, ...]) -> None:
   check_choice('nets', nets, NETS)
-  if nets in ('conv', 'residual') and shape[:-1] != (28, 28):
+  if nets in CONVOLUTIONS and shape[:-1] != (28, 28):
     raise InputError(f'nets={nets} takes images of 28x28 pixels; got {shape}')
   if nets == 'mixer' and (
     len(shape) != 3 or shape[0] % PATCH or shape[1] % PATCH

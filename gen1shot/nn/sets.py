@@ -15,6 +15,7 @@ from flax import struct
 
 from gen1shot.errors import InputError, check_choice
 from gen1shot.nn.dense import unit
+from gen1shot.nn.recurrent import GRU
 
 MATCHING = ('cosine', 'dot', 'average')
 
@@ -127,6 +128,24 @@ class Memory:
   keys: jax.Array  # [M, D]
 
 
+class Question(nn.Module):
+  """What a state asks about something, a linear map of both.
+
+  Called with what is asked about [..., F], it gives the function of states
+  [..., size] -> [..., D]: what all of them have in common is mapped once.
+  """
+
+  features: int  # D
+
+  def setup(self) -> None:
+    self.about = nn.Dense(self.features)
+    self.state = nn.Dense(self.features, use_bias=False)
+
+  def __call__(self, about: jax.Array) -> Callable[[jax.Array], jax.Array]:
+    given = self.about(about)
+    return lambda state: given + self.state(state)
+
+
 class Matching(nn.Module):
   """Reads a memory by attention, in several passes of a recurrent controller.
 
@@ -146,33 +165,38 @@ class Matching(nn.Module):
     self,
     memory: Memory,
     visible: jax.Array,
-    ask: Callable[[jax.Array], jax.Array],
+    ask: Callable[[], Callable[[jax.Array], jax.Array]],
   ) -> tuple[jax.Array, jax.Array]:
     """Answers [..., F] and states [..., size] after the last pass.
 
     Args:
       memory: of M objects.
       visible: boolean [..., M]; where it is all False the answer is 0.
-      ask: state [..., size] -> question [..., D].
+      ask: gives the function of states [..., size] -> questions [..., D];
+        not called where `kind` is average.
     """
     check_choice('matching', self.kind, MATCHING)
     if self.passes < 1:
       raise InputError(f'passes must be >= 1; got {self.passes}')
-    controller = nn.GRUCell(self.size, name='controller')
+    controller = GRU(self.size, name='controller')
     temperature = nn.Dense(1, name='temperature')
-    start = self.param('start', nn.initializers.normal(0.1), (self.size,))
-    state = jnp.broadcast_to(start, (*visible.shape[:-1], self.size))
-    answer = jnp.zeros(memory.values.shape[-1:])
-    for _ in range(self.passes):
-      if self.kind == 'average':
-        scores = jnp.zeros(())
-      else:
-        scores = self._similarity(ask(state), memory.keys)
-        scores *= nn.softplus(temperature(state))
-      answer = _masked_softmax(scores, visible) @ memory.values
-      state = jnp.broadcast_to(state, (*answer.shape[:-1], self.size))
-      state, _ = controller(state, answer)
-    return answer, state
+    state = self.param('start', nn.initializers.normal(0.1), (self.size,))
+    # Of M objects, once, instead of the answers to all questions of all passes.
+    mapped = controller.mapped(memory.values)
+    question = None if self.kind == 'average' else ask()
+
+    def weigh(state: jax.Array) -> jax.Array:
+      if question is None:
+        return _masked_softmax(jnp.zeros(()), visible)
+      scores = self._similarity(question(state), memory.keys)
+      return _masked_softmax(scores * nn.softplus(temperature(state)), visible)
+
+    weights = weigh(state)
+    for _ in range(self.passes - 1):
+      state = controller.take(state, weights @ mapped)
+      weights = weigh(state)
+    answer = weights @ memory.values
+    return answer, controller.take(state, weights @ mapped)
 
   def _similarity(self, question: jax.Array, keys: jax.Array) -> jax.Array:
     if self.kind == 'cosine':
