@@ -40,9 +40,25 @@ def make_optimiser(config: Config) -> optax.GradientTransformation:
     min(config.warmup_steps, config.steps // 2),
     config.steps,
   )
-  return optax.chain(
-    optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule)
-  )
+  clip = _of_vectors(optax.clip_by_global_norm(config.clip_norm))
+  return optax.chain(clip, optax.adam(schedule))
+
+
+def _of_vectors(
+  transformation: optax.GradientTransformation,
+) -> optax.GradientTransformation:
+  """The same of raveled leaves: on CPU XLA sums those up twice as fast."""
+
+  def update(updates, state, params=None):
+    flat, state = transformation.update(_raveled(updates), state, params)
+    shaped = jax.tree.map(lambda x, y: x.reshape(y.shape), flat, updates)
+    return shaped, state
+
+  return optax.GradientTransformation(transformation.init, update)
+
+
+def _raveled(tree: Params) -> Params:
+  return jax.tree.map(jnp.ravel, tree)
 
 
 def repeat(step: Step, times: int) -> Step:
@@ -142,7 +158,7 @@ def make_train_step(
     # At first the memory is a tenth of the steps done, and forgets the first.
     decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
-    metrics |= {'gradient_norm': optax.tree.norm(grads)}
+    metrics |= {'gradient_norm': optax.tree.norm(_raveled(grads))}
     return TrainState(state.step + 1, params, averaged, opt_state), metrics
 
   return step

@@ -32,8 +32,9 @@ class Window:
     The adjoint of `read` but for the gain, which divides.
     """
     patch = patch / self.gain[..., None, None, None]
-    drawn = jnp.einsum('...nh,...nmc->...hmc', self.rows, patch)
-    return jnp.einsum('...mw,...hmc->...hwc', self.columns, drawn)
+    # Rows last, as they give the image in its own layout.
+    drawn = jnp.einsum('...mw,...nmc->...nwc', self.columns, patch)
+    return jnp.einsum('...nh,...nwc->...hwc', self.rows, drawn)
 
 
 def filterbank(
