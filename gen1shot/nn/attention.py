@@ -8,6 +8,7 @@ are numbered from 0; a side of n pixels has its middle at (n - 1) / 2.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 
@@ -50,35 +51,41 @@ def filterbank(
     height: H.
     width: W.
   """
-  x, y, logvar, log_stride, log_gain = jnp.moveaxis(parameters, -1, 0)
+  x, y, logvar, log_stride, log_gain = jnp.moveaxis(parameters, -1, 0)[
+    ..., None
+  ]
   stride = jnp.exp(log_stride) * (max(height, width) - 1) / max(size - 1, 1)
-  offsets = jnp.arange(size) - (size - 1) / 2
-
-  def kernels(middle: jax.Array, side: int) -> tuple[jax.Array, jax.Array]:
-    centre = (side + 1) / 2 * (middle + 1) - 1
-
-    def means(offsets: jax.Array) -> jax.Array:
-      return centre[..., None] + stride[..., None] * offsets
-
-    # All filters as one row: on CPU XLA computes long ones many at a time.
-    mean = means(jnp.repeat(offsets, side))
-    pixel = jnp.tile(jnp.arange(side), size)
-    # Softmax over the pixels: a row sums to 1, however far outside it looks.
-    # Its largest exponent is that of the pixel next to the mean.
-    nearest = jnp.clip(jnp.round(mean), 0, side - 1)
-    least = jax.lax.stop_gradient((nearest - mean) ** 2)
-    precision = jnp.exp(-logvar)[..., None]
-    weights = jnp.exp(0.5 * (least - (pixel - mean) ** 2) * precision)
-    weights = weights.reshape(*middle.shape, size, side)
-    first_last = means(offsets)[..., [0, -1]]
-    return weights / weights.sum(-1, keepdims=True), first_last
-
-  (rows, vertical), (columns, horizontal) = (
-    kernels(y, height),
-    kernels(x, width),
+  centre_y = (height + 1) / 2 * (y + 1) - 1
+  centre_x = (width + 1) / 2 * (x + 1) - 1
+  # All filters as one vector, those of the rows first: on CPU XLA computes a
+  # long one many numbers at a time.
+  sides = np.repeat([height, width], size)  # of each filter
+  offsets = np.arange(size) - (size - 1) / 2
+  is_row = np.arange(size * (height + width)) < size * height
+  last = np.repeat(sides, sides) - 1
+  pixel = np.concatenate([np.arange(side) for side in sides])
+  mean = jnp.where(is_row, centre_y, centre_x)
+  mean += stride * np.repeat(np.tile(offsets, 2), sides)
+  # Softmax over the pixels: a row sums to 1, however far outside it looks.
+  # Its largest exponent is that of the pixel next to the mean.
+  least = jax.lax.stop_gradient(
+    (jnp.clip(jnp.round(mean), 0, last) - mean) ** 2
   )
-  box = jnp.concatenate([vertical, horizontal], axis=-1)
-  return Window(rows, columns, jnp.exp(log_gain), box)
+  weights = jnp.exp(0.5 * (least - (pixel - mean) ** 2) * jnp.exp(-logvar))
+
+  def normalised(weights: jax.Array, side: int) -> jax.Array:
+    weights = weights.reshape(*weights.shape[:-1], size, side)
+    return weights / weights.sum(-1, keepdims=True)
+
+  rows, columns = jnp.split(weights, [size * height], axis=-1)
+  edges = stride * offsets[[0, -1]]
+  box = jnp.concatenate([centre_y + edges, centre_x + edges], axis=-1)
+  return Window(
+    normalised(rows, height),
+    normalised(columns, width),
+    jnp.exp(log_gain[..., 0]),
+    box,
+  )
 
 
 def transformer(
