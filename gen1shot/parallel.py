@@ -29,10 +29,9 @@ def split_cores() -> bool:
     Whether it did: not where the user says how many, by JAX_NUM_CPU_DEVICES or
     XLA_FLAGS.
   """
-  told = jax.config.values[
-    'jax_num_cpu_devices'
-  ] >= 0 or 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
-  if told or _cores() < 2:
+  by_jax = jax.config.values['jax_num_cpu_devices'] >= 0
+  by_xla = 'host_platform_device_count' in os.environ.get('XLA_FLAGS', '')
+  if by_jax or by_xla or _cores() < 2:
     return False
   jax.config.update('jax_num_cpu_devices', 2)
   return True
