@@ -24,7 +24,7 @@ from absl import flags
 
 from benchmarks import flops, report
 from benchmarks.selection import NEED_NO_FILES, chosen
-from benchmarks.timing import Times, alternate
+from benchmarks.timing import Run, Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline
 from gen1shot.compilation import enable_cache
@@ -68,9 +68,7 @@ class Row:
     return self.bytes and self.bytes / self.seconds.median / self.copy
 
 
-def measure(
-  config: Config, dataset: Dataset, ceilings: Sequence[Callable[[], None]]
-) -> Row:
+def measure(config: Config, dataset: Dataset, ceilings: Sequence[Run]) -> Row:
   step = TrainingStep(config, dataset, devices=1)
   count = flops.of_function(step.function, *step.arguments)
   once = flops.of_function(step.function, *step.arguments, loops=False)
@@ -88,17 +86,23 @@ def measure(
   )
 
 
-def make_ceilings() -> list[Callable[[], None]]:
+def make_ceilings() -> list[Run]:
   """A product of square matrices and a copy."""
-  square = jnp.ones((FLAGS.side, FLAGS.side))
+  # Not of ones: some accelerators are faster on numbers of few bits.
+  square = jax.random.normal(jax.random.key(0), (FLAGS.side, FLAGS.side))
   array = jnp.ones(FLAGS.copied // 4)
-  multiply = jax.jit(lambda x: x @ x)
   # One more, for a copy alone is no work to a compiler.
-  copy = jax.jit(lambda x: x + 1)
-  return [
-    lambda: jax.block_until_ready(multiply(square)),
-    lambda: jax.block_until_ready(copy(array)),
-  ]
+  return [_once(lambda x: x @ x, square), _once(lambda x: x + 1, array)]
+
+
+def _once(function: Callable[[jax.Array], jax.Array], x: jax.Array) -> Run:
+  compiled = jax.jit(function)
+
+  def run() -> int:
+    jax.block_until_ready(compiled(x))
+    return 1
+
+  return run
 
 
 HEADER = (

@@ -27,7 +27,7 @@ from absl import flags
 
 from benchmarks import report
 from benchmarks.selection import chosen
-from benchmarks.timing import Times, alternate
+from benchmarks.timing import Run, Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline, zoo
 from gen1shot.compilation import enable_cache
@@ -38,8 +38,6 @@ from gen1shot.evaluation import likelihood
 from gen1shot.evaluation.memory import compile_to_fit
 from gen1shot.progress import say
 from gen1shot.training import init_state
-
-Run = Callable[[], object]
 
 BATCH, LENGTH, SIDE = 4, 5, 28  # of what does not grow; pixels a side
 # Sizes of latents that can be divided among 4, 16 and 64 patches.
@@ -94,7 +92,12 @@ def evaluated(config: Config, num_samples: int) -> Run:
 
   given = (init_state(module, config, x, key).params, x, key)
   program = compile_to_fit(score, num_samples, *given)
-  return lambda: jax.block_until_ready(program(*given))
+
+  def run() -> int:
+    jax.block_until_ready(program(*given))
+    return 1
+
+  return run
 
 
 def deeper(config: Config, recurrent_steps: int) -> Run:

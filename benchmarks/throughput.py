@@ -7,13 +7,15 @@
 Ours is the real step, with its episodes drawn on the device; the twin is
 handed ready images. The two take turns in one process, on the same threads,
 and medians are compared. Run it on a quiet machine: the load average at the
-start is written down.
+start is written down. On an accelerator neither waits for the host between two
+steps, and both may take products of float32 in TF32. With --compiled a third is
+the twin as `torch.compile` makes it.
 """
 
 import dataclasses
 import importlib.util
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -23,7 +25,7 @@ from absl import flags
 
 from benchmarks import report
 from benchmarks.selection import chosen
-from benchmarks.timing import Times, alternate
+from benchmarks.timing import Run, Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
 from gen1shot import commandline, compilation, parallel, zoo
 from gen1shot.config import Config
@@ -33,12 +35,14 @@ from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool('peer', True, 'also measure the PyTorch twin')
+flags.DEFINE_bool('compiled', False, 'and that twin by torch.compile')
 flags.DEFINE_float('seconds', 60.0, 'of measuring, for each row')
 flags.DEFINE_integer(
   'recurrent_steps', None, 'measure the models that have them, with so many'
 )
 
 BATCHES = 8  # ready ones that the twin goes through
+TWIN_STEPS = 10  # of a twin on an accelerator, before it is waited for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +58,17 @@ class Row:
   memory_bytes: int  # arguments, results and temporaries of the program
   ours: Times
   twin: Times | None
+  compiled: Times | None  # the twin by `torch.compile`
 
   @property
   def ratio(self) -> float | None:
     """Twin's median over ours; above 1 ours is the faster."""
     return self.twin and self.twin.median / self.ours.median
+
+  @property
+  def compiled_ratio(self) -> float | None:
+    """The same of the compiled twin."""
+    return self.compiled and self.compiled.median / self.ours.median
 
 
 def measure(
@@ -75,10 +85,12 @@ def measure(
     np.array(draw(jax.random.fold_in(key, i)).objects) for i in range(BATCHES)
   ]
   ours = TrainingStep(config, dataset, devices)
-  runs: list[Callable[[], None]] = [ours]
+  runs: list[Run] = [ours]
   if twins is not None:
     runs.append(twin_of(twins, config, ours.parameters, batches))
-  times = alternate(runs, seconds)
+  if twins is not None and FLAGS.compiled:
+    runs.append(twin_of(twins, config, ours.parameters, batches, compiles=True))
+  times = [*alternate(runs, seconds), None, None]
   return Row(
     config.model,
     config.preset,
@@ -87,8 +99,7 @@ def measure(
     devices,
     ours.compile_seconds,
     ours.memory_bytes,
-    times[0],
-    times[1] if twins else None,
+    *times[:3],
   )
 
 
@@ -97,11 +108,13 @@ def twin_of(
   config: Config,
   parameters: int,
   batches: Sequence[np.ndarray],
-) -> Callable[[], None]:
-  """A step of the PyTorch twin on the next ready batch."""
+  compiles: bool = False,
+) -> Run:
+  """Steps of the PyTorch twin, each on the next ready batch."""
   import torch
 
   torch.set_num_threads(report.num_threads())
+  torch.backends.cuda.matmul.allow_tf32 = True  # as XLA and cuDNN do
   device = torch_device()
   fields = fields_of(config)
   step = twins.make_step(config, fields, batches[0].shape[2:], device)
@@ -110,10 +123,15 @@ def twin_of(
       f'the twin of {config.model} {config.preset} has {step.num_parameters} '
       f'parameters, ours {parameters}'
     )
+  if compiles:
+    step.bound = torch.compile(step.bound)
   ready = itertools.cycle([torch.from_numpy(b).to(device) for b in batches])
+  steps = 1 if device == 'cpu' else TWIN_STEPS
 
-  def run() -> None:
-    step(next(ready))  # returns a float, so it is over
+  def run() -> int:
+    losses = [step(next(ready)) for _ in range(steps)]
+    losses[-1].item()  # now it is over
+    return steps
 
   return run
 
@@ -169,7 +187,7 @@ def with_steps(configs: Sequence[Config], steps: int) -> list[Config]:
 
 HEADER = (
   'model         preset   parameters  devices  compile s  memory MB  '
-  'ms/step   steps/s  episodes/s  twin ms  twin/ours'
+  'ms/step   steps/s  episodes/s  twin ms      ratio  compiled      ratio'
 )
 
 
@@ -178,26 +196,38 @@ def line(row: Row) -> str:
   ours = (
     f'{row.model:13} {row.preset:8} {row.parameters:10,} {row.devices:8} '
     f'{row.compile_seconds:10.1f} {row.memory_bytes / 1e6:10.0f} '
-    f'{1e3 * row.ours.median:8.1f} {rate:9.2f} {rate * row.batch_size:11.1f} '
+    f'{1e3 * row.ours.median:8.2f} {rate:9.2f} {rate * row.batch_size:11.1f} '
   )
-  if row.twin is None:
-    return f'{ours}{"-":>8} {"-":>10}'
-  return f'{ours}{1e3 * row.twin.median:8.1f} {row.ratio:10.2f}'
+  twin = beside(row.twin, row.ratio)
+  return f'{ours}{twin}  {beside(row.compiled, row.compiled_ratio)}'
+
+
+def beside(times: Times | None, ratio: float | None) -> str:
+  """What a twin takes, and how much longer that is."""
+  if times is None:
+    return f'{"-":>8} {"-":>10}'
+  return f'{1e3 * times.median:8.2f} {ratio:10.2f}'
 
 
 def draw(figure: Any, rows: Sequence[Row]) -> None:
-  """Milliseconds of both as bars, a pair for each preset."""
+  """Milliseconds as bars, those of a preset beside each other."""
   panel = figure.add_subplot(xlabel='ms/step', xscale='log')
   places = np.arange(len(rows))
-  panel.barh(places - 0.2, [1e3 * r.ours.median for r in rows], 0.4)
-  panel.barh(
-    places + 0.2,
-    [1e3 * r.twin.median if r.twin else np.nan for r in rows],
-    0.4,
-  )
+  bars = {
+    'ours': [row.ours for row in rows],
+    'PyTorch twin': [row.twin for row in rows],
+    'compiled twin': [row.compiled for row in rows],
+  }
+  shown = {label: times for label, times in bars.items() if any(times)}
+  height = 0.8 / len(shown)
+  for i, (label, times) in enumerate(shown.items()):
+    widths = [1e3 * t.median if t else np.nan for t in times]
+    panel.barh(
+      places + (i - len(shown) / 2 + 0.5) * height, widths, height, label=label
+    )
   panel.set_yticks(places, [f'{row.model} {row.preset}' for row in rows])
   panel.invert_yaxis()
-  panel.legend(['ours', 'PyTorch twin'])
+  panel.legend()
 
 
 def main() -> None:
@@ -234,7 +264,11 @@ def main() -> None:
   report.finish(
     name,
     record,
-    [dataclasses.asdict(row) | {'twin_over_ours': row.ratio} for row in rows],
+    [
+      dataclasses.asdict(row)
+      | {'twin_over_ours': row.ratio, 'compiled_over_ours': row.compiled_ratio}
+      for row in rows
+    ],
     lambda figure: draw(figure, rows),
   )
 

@@ -5,6 +5,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+Run = Callable[[], int]  # takes steps, waits, and returns how many
+
 TURN = 0.25  # seconds after which it is the other's turn
 PAUSE = 0.02  # seconds in which the idle threads of the other fall asleep
 FEWEST = 3  # turns of each, however slow
@@ -12,11 +14,11 @@ FEWEST = 3  # turns of each, however slow
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-  """Seconds of single runs."""
+  """Seconds of a step; where a run takes several, of each their mean."""
 
   median: float
   quartiles: tuple[float, float]
-  steps: int
+  runs: int
 
   @classmethod
   def of(cls, seconds: Sequence[float]) -> 'Times':
@@ -24,9 +26,7 @@ class Times:
     return cls(median, (low, high), len(seconds))
 
 
-def alternate(
-  runs: Sequence[Callable[[], None]], seconds: float
-) -> list[Times]:
+def alternate(runs: Sequence[Run], seconds: float) -> list[Times]:
   """Times steps of each run, in turns, for about so many seconds in all."""
   for run in runs:
     run()  # the first step allocates
@@ -40,9 +40,9 @@ def alternate(
       over = time.perf_counter() + TURN
       while True:
         start = time.perf_counter()
-        run()
+        steps = run()
         now = time.perf_counter()
-        own.append(now - start)
+        own.append((now - start) / steps)
         if now > over:
           break
   return [Times.of(own) for own in taken]

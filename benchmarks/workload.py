@@ -12,7 +12,7 @@ from gen1shot.compilation import jit_step
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import Dataset, ImageClasses, blank_objects
-from gen1shot.training import init_state, make_train_step
+from gen1shot.training import init_state, make_train_step, repeat
 
 CLASSES = 64  # of images on the device
 
@@ -29,9 +29,10 @@ def load_dataset(name: str) -> Dataset:
 
 
 class TrainingStep:
-  """The step of a configuration, compiled; a call takes one and waits.
+  """The step of a configuration, compiled; a call takes some and waits.
 
-  It is spread over so many devices, all for None.
+  As in training it takes one on a CPU, and many on an accelerator. They are
+  spread over so many devices, all for None.
   """
 
   def __init__(
@@ -46,18 +47,20 @@ class TrainingStep:
       (state, dataset, key), devices
     )
     self.function = make_train_step(module, config)  # on one device
+    self._at_once = parallel.steps_at_once()
     axis = None if devices == 1 else parallel.axis_name()
+    step = make_train_step(module, config, axis)
+    steps = step if self._at_once == 1 else repeat(step, self._at_once)
     start = time.perf_counter()
     jit = functools.partial(jit_step, module)
-    step = parallel.spread(
-      make_train_step(module, config, axis), jit, (0,), devices
-    )
-    self.program = step.lower(*self.arguments).compile()
+    spread = parallel.spread(steps, jit, (0,), devices)
+    self.program = spread.lower(*self.arguments).compile()
     self.compile_seconds = time.perf_counter() - start
 
-  def __call__(self) -> None:
+  def __call__(self) -> int:
     self._state, metrics = self.program(*self.arguments)
     jax.block_until_ready((self._state, metrics))
+    return self._at_once
 
   @property
   def arguments(self):

@@ -23,9 +23,14 @@ _RIGHT = {
 
 
 def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
-  """`jax.jit` with the compiler options that suit the default backend."""
+  """`jax.jit` with the compiler options that suit the default backend.
+
+  Products of float32 are of float32, also on accelerators, which else take them
+  in fewer bits: TF32 on GPUs of NVIDIA, bfloat16 on TPUs.
+  """
   if jax.default_backend() != 'cpu':
-    return jax.jit(function, **kwargs)
+    exact = jax.default_matmul_precision('float32')(function)
+    return jax.jit(exact, **kwargs)
   return jax.jit(function, compiler_options=_SCHEDULER | _RIGHT, **kwargs)
 
 

@@ -69,7 +69,7 @@ def test_throughput_has_a_row_a_preset_that_takes_steps(results):
   (row,) = record['rows']
   assert (row['model'], row['preset']) == ('draw', 'small')
   assert row['twin'] is None
-  assert f'{1e3 * row["ours"]["median"]:.1f}' in printed
+  assert f'{1e3 * row["ours"]["median"]:.2f}' in printed
 
 
 def test_choices_are_ratios_of_a_step_without_to_one_with(results):

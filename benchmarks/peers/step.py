@@ -11,7 +11,7 @@ from gen1shot.config import Config
 
 
 class Step:
-  """A training step: images [B, T, H, W, C] -> loss in nats per object.
+  """A training step: images [B, T, H, W, C] -> loss in nats per object, [].
 
   The model has the methods `elbo(images, kl_weight)` and
   `iwae(images, num_samples, dreg)`, whose means are maximised.
@@ -32,7 +32,7 @@ class Step:
   def num_parameters(self) -> int:
     return sum(p.numel() for p in self.model.parameters())
 
-  def __call__(self, images: Tensor) -> float:
+  def __call__(self, images: Tensor) -> Tensor:
     loss = self.loss(images)
     self.optimiser.zero_grad()
     loss.backward()
@@ -40,15 +40,18 @@ class Step:
     self.optimiser.step()
     self.averaged.update_parameters(self.model)
     self.steps += 1
-    return loss.item()
+    return loss.detach()
 
   def loss(self, images: Tensor) -> Tensor:
+    warmup = max(self.config.kl_warmup, 1)
+    return -self.bound(images, min(1.0, (self.steps + 1) / warmup)).mean()
+
+  def bound(self, images: Tensor, kl_weight: float) -> Tensor:
+    """What is maximised, of each episode or image; may be compiled."""
     if self.config.objective == 'iwae':
       dreg = self.config.gradient == 'dreg'
-      return -self.model.iwae(images, self.config.num_samples, dreg).mean()
-    warmup = max(self.config.kl_warmup, 1)
-    kl_weight = min(1.0, (self.steps + 1) / warmup)
-    return -self.model.elbo(images, kl_weight).mean()
+      return self.model.iwae(images, self.config.num_samples, dreg)
+    return self.model.elbo(images, kl_weight)
 
 
 def make_step(
