@@ -162,13 +162,13 @@ def unroll(
 
   The backward pass computes most of a step again: all but its dense layers,
   which is faster than to keep it and needs half the memory, or with `remat`
-  everything, so that memory grows with the carry alone. On CPU a short loop is
-  unrolled, which makes a training step of 8 steps 1.04 times faster and one of
-  20 slower, and so is one that convolves: XLA differentiates convolutions
-  twenty times slower in a loop.
+  everything, so that memory grows with the carry alone. A short loop is
+  unrolled, which makes a training step of 8 steps 1.04 times faster on CPU and
+  1.37 times on a GPU, and one of 20 slower on CPU. There one that convolves is
+  unrolled, too: XLA differentiates convolutions twenty times slower in a loop.
   """
   short = len(xs) <= SHORT and not remat
-  unrolled = jax.default_backend() == 'cpu' and (convolves or short)
+  unrolled = short or (convolves and jax.default_backend() == 'cpu')
   if remat or not unrolled:
     layers = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
     kept = None if remat else layers

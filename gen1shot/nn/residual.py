@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gen1shot.nn import narrow
 from gen1shot.nn.dense import join
 
 # Channels and kernel of each convolution of stride 2, and of its mirror images.
@@ -23,7 +24,14 @@ class ResidualEncoder(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     for channels, kernel in ENCODER:
-      x = nn.Conv(channels, (kernel, kernel), 2, 'VALID')(x)
+      even = kernel % 2 == 0
+      x = nn.Conv(
+        channels,
+        (kernel, kernel),
+        2,
+        'VALID',
+        conv_general_dilated=narrow.halve if even else None,
+      )(x)
       x = _residual(nn.PReLU()(x), None)
     return x.reshape(*x.shape[:-3], FEATURES)
 
@@ -119,7 +127,7 @@ def _residual(x: jax.Array, factors: jax.Array | None) -> jax.Array:
 def _conv(x: jax.Array, factors: jax.Array | None) -> jax.Array:
   """A 3x3 convolution, its filters multiplied by predicted factors if any."""
   channels = x.shape[-1]
-  conv = nn.Conv(channels, (3, 3))
+  conv = nn.Conv(channels, (3, 3), conv_general_dilated=narrow.convolve)
   if factors is None:
     return conv(x)
   predicted = 1.0 + nn.Dense(2 * channels, kernel_init=nn.initializers.zeros)(
