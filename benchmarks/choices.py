@@ -24,7 +24,7 @@ from gen1shot import commandline, compilation
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models import sequential
-from gen1shot.nn import canvas, residual
+from gen1shot.nn import canvas, narrow, residual
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -97,6 +97,9 @@ CHOICES = {
   'two devices': Choice('gmn', 'conv', contextlib.nullcontext(), devices=2),
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
+  ),
+  'few channels widened': Choice(
+    'gmn', 'conv', mock.patch.object(narrow, '_SLOW', 0)
   ),
   'unrolled short loops': Choice('draw', 'small', _rolled()),
   'only products kept': Choice(

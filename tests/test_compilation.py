@@ -25,3 +25,18 @@ def test_steps_of_painters_have_options_of_their_own(monkeypatch):
   draw, sequential, vae = asked
   assert draw == sequential == {'compiler_options': compilation._RIGHT}
   assert vae == {}
+
+
+def test_evaluations_are_in_float32_where_products_are_not(monkeypatch):
+  """As on accelerators, whose training steps take what products they like."""
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  module = zoo.build('vae', 'small', (28, 28, 1))
+  x = np.ones((3, 3), np.float32)
+
+  def square(x):
+    return x @ x
+
+  evaluation = compilation.jit(square).lower(x).as_text()
+  step = compilation.jit_step(module, square).lower(x).as_text()
+  assert 'HIGHEST' in evaluation
+  assert 'HIGHEST' not in step

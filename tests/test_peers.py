@@ -31,6 +31,7 @@ from peers import (  # noqa: E402
   twin_with,
 )
 
+from benchmarks import throughput  # noqa: E402
 from benchmarks.peers.distributions import Gaussian  # noqa: E402
 from benchmarks.peers.step import Step  # noqa: E402
 
@@ -227,3 +228,28 @@ def test_a_step_learns(model):
   x = to_torch(images())
   losses = [step(x) for _ in range(20)]
   assert losses[-1] < losses[0]
+
+
+def test_what_is_compiled_of_a_twin_is_its_bound(monkeypatch):
+  calls = []
+
+  def compiled(bound):
+    def call(*args):
+      calls.append(args)
+      return bound(*args)
+
+    return call
+
+  monkeypatch.setattr(torch, 'compile', compiled)
+  fields = tiny_fields('vae', **DENSE)
+  config = Config(model='vae', preset='small', fields=fields)
+  twin = TWINS['vae'](SHAPE, **fields)
+  run = throughput.twin_of(
+    importlib.import_module('benchmarks.peers.vae'),
+    config,
+    sum(p.numel() for p in twin.parameters()),
+    [np.array(images())],
+    compiles=True,
+  )
+  assert [run(), run()] == [1, 1]
+  assert [tuple(x.shape) for x, _ in calls] == [(B, T, *SHAPE)] * 2
