@@ -98,8 +98,10 @@ CHOICES = {
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
   ),
-  'few channels widened': Choice(
-    'gmn', 'conv', mock.patch.object(narrow, '_SLOW', 0)
+  'few channels': Choice(
+    'gmn',
+    'conv',
+    mock.patch.object(narrow, 'convolve', jax.lax.conv_general_dilated),
   ),
   'unrolled short loops': Choice('draw', 'small', _rolled()),
   'only products kept': Choice(

@@ -7,9 +7,10 @@
 Ours is the real step, with its episodes drawn on the device; the twin is
 handed ready images. The two take turns in one process, on the same threads,
 and medians are compared. Run it on a quiet machine: the load average at the
-start is written down. On an accelerator neither waits for the host between two
-steps, and both may take products of float32 in TF32. With --compiled a third is
-the twin as `torch.compile` makes it.
+start is written down. On an accelerator ours takes many steps a program, as in
+training, and the loss of a twin is asked for after ten; both may take products
+of float32 in TF32. With --compiled a third is the twin as `torch.compile` makes
+it.
 """
 
 import dataclasses
@@ -233,6 +234,8 @@ def draw(figure: Any, rows: Sequence[Row]) -> None:
 def main() -> None:
   if not FLAGS.seconds > 0:
     raise InputError(f'seconds must be > 0; got {FLAGS.seconds}')
+  if FLAGS.compiled and not FLAGS.peer:
+    raise InputError('compiled must be of a twin; got --compiled, --nopeer')
   configs, name = chosen(('glyphs',)), 'throughput'
   if FLAGS.recurrent_steps is not None:
     configs = with_steps(configs, FLAGS.recurrent_steps)

@@ -14,10 +14,12 @@ from gen1shot.nn.images import CONVOLUTIONS
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
 _SCHEDULER = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
 # jaxlib 0.10.2 fuses reductions of products so that results from number 32,765
-# on are wrong (jax issue 39103); fusions of matrix products alone are right.
+# on are wrong (jax issue 39103); fusions of matrix products, and convolutions
+# alone, are right.
 _RIGHT = {
-  'xla_cpu_experimental_ynn_fusion_type': (
-    'LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'
+  'xla_cpu_experimental_ynn_fusion_type': ','.join(
+    f'LIBRARY_FUSION_TYPE_{name}'
+    for name in ('DOT', 'INDIVIDUAL_DOT', 'INDIVIDUAL_CONVOLUTION')
   )
 }
 
@@ -25,8 +27,8 @@ _RIGHT = {
 def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   """`jax.jit` with the compiler options that suit the default backend.
 
-  Products of float32 are of float32, also on accelerators, which else take them
-  in fewer bits: TF32 on GPUs of NVIDIA, bfloat16 on TPUs.
+  Products are computed in full float32, also on accelerators, which else take
+  fewer bits: TF32 on GPUs of NVIDIA, bfloat16 on TPUs.
   """
   if jax.default_backend() != 'cpu':
     exact = jax.default_matmul_precision('float32')(function)
@@ -37,7 +39,9 @@ def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
 def jit_step(
   module: nn.Module, function: Callable[..., Any], **kwargs: Any
 ) -> Callable[..., Any]:
-  """The same for training steps of a module: XLA's scheduler, all fusions.
+  """Likewise for training steps of a module: XLA's scheduler, all fusions.
+
+  On accelerators products have the bits that these take by default.
 
   On CPU, painters have fusions of products alone: the many small sums of their
   windows are a little faster as they are.

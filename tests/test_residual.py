@@ -33,7 +33,7 @@ def test_dynamic_factors_are_filters_of_each_image():
   class Layer(residual.nn.Module):
     @residual.nn.compact
     def __call__(self, x, factors):
-      return residual._conv(x, factors)
+      return residual._filtered(x, factors)
 
   params = Layer().init(jax.random.key(0), x, factors)['params']
   dense = params['Dense_0']

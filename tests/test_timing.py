@@ -4,7 +4,6 @@ import dataclasses
 import time
 
 import chex
-import pytest
 
 from benchmarks import timing, workload
 from experiments.configs import get_config
@@ -25,11 +24,10 @@ def test_a_run_of_several_steps_counts_as_their_mean():
     time.sleep(seconds)
     return steps
 
-  few, many = timing.alternate(
-    [lambda: rest(2e-3, 1), lambda: rest(2e-2, 10)], 1
+  one, ten = timing.alternate(
+    [lambda: rest(2e-2, 1), lambda: rest(2e-2, 10)], 1
   )
-  assert few.median == pytest.approx(2e-3, rel=0.5)
-  assert many.median == pytest.approx(2e-3, rel=0.5)
+  assert 2e-3 <= ten.median < one.median / 5
 
 
 def test_a_training_step_is_measured_as_training_takes_it(monkeypatch):

@@ -164,7 +164,7 @@ def unroll(
   which is faster than to keep it and needs half the memory, or with `remat`
   everything, so that memory grows with the carry alone. A short loop is
   unrolled, which makes a training step of 8 steps 1.04 times faster on CPU and
-  1.37 times on a GPU, and one of 20 slower on CPU. There one that convolves is
+  1.36 times on a GPU, and one of 20 slower on CPU. On CPU one that convolves is
   unrolled, too: XLA differentiates convolutions twenty times slower in a loop.
   """
   short = len(xs) <= SHORT and not remat

@@ -1,12 +1,13 @@
-"""Convolutions of few channels, which XLA on CPU computes slowly as they are.
+"""Convolutions that XLA on CPU computes slowly as they are: the same, faster.
 
-Both functions stand in for `lax.conv_general_dilated` in `nn.Conv`. jaxlib
-0.10.2 gives a convolution to its fast library (YNN) if the channels, inputs
-times outputs, are more than 256. One of 16 channels is among them with a few of
-zeros beside its inputs, and takes three quarters of the time; the gradient of
-its filters is faster without.
+jaxlib 0.10.2 gives a convolution to its fast library (YNN) if the channels,
+inputs times outputs, are more than 256. With four of zeros beside its inputs
+one of 16 channels is among them; the gradient of its filters is faster without.
+One that halves an image by even filters sees whole blocks of 2x2 pixels, and is
+a matrix product of them.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,58 +21,68 @@ Convolve = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def convolve(
-  x: jax.Array, kernel: jax.Array, *settings: Any, **more: Any
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: tuple[int, ...],
+  padding: Any,
+  **settings: Any,
 ) -> jax.Array:
-  """A convolution, also of few channels.
+  """Takes the place of `lax.conv_general_dilated` in `nn.Conv`.
 
   Args:
     x: [N, H, W, I].
     kernel: [k, l, I, O].
-    *settings: for `lax.conv_general_dilated`.
-    **more: likewise.
+    strides: as of `lax.conv_general_dilated`.
+    padding: likewise; `nn.Conv` hands its names on.
+    **settings: likewise; without dilation, and one group.
 
   Returns:
     [N, H', W', O].
   """
-
-  def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(x, kernel, *settings, **more)
-
-  *_, inputs, outputs = kernel.shape
-  if jax.default_backend() != 'cpu' or inputs * outputs > _SLOW:
+  plain = functools.partial(
+    jax.lax.conv_general_dilated,
+    window_strides=strides,
+    padding=padding,
+    **settings,
+  )
+  if jax.default_backend() != 'cpu':
     return plain(x, kernel)
-  return _widened(plain)(x, kernel)
+  sides = *x.shape[1:3], *kernel.shape[:2]
+  even = all(side % 2 == 0 for side in sides)
+  if even and padding == 'VALID' and tuple(strides) == (2, 2):
+    return _of_blocks(x, kernel)
+  *_, inputs, outputs = kernel.shape
+  if 0 < _zeros(inputs, outputs) <= inputs // 2:
+    return _widened(plain)(x, kernel)
+  return plain(x, kernel)
 
 
-def halve(
-  x: jax.Array, kernel: jax.Array, *settings: Any, **more: Any
-) -> jax.Array:
-  """One of stride 2, VALID, with even filters, as one matrix product.
-
-  What an output sees are whole blocks of 2x2 pixels.
-
-  Args:
-    x: [N, H, W, I], of even H and W.
-    kernel: [k, k, I, O], of even k.
-    *settings: which say the same.
-    **more: likewise.
-
-  Returns:
-    [N, (H - k) / 2 + 1, (W - k) / 2 + 1, O].
-  """
-  del settings, more
+def _of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Stride 2, VALID: one product of what the outputs see."""
   number, height, width, inputs = x.shape
-  taps, outputs = len(kernel) // 2, kernel.shape[-1]
+  down, right, outputs = (
+    kernel.shape[0] // 2,
+    kernel.shape[1] // 2,
+    len(kernel.T),
+  )
   x = x.reshape(number, height // 2, 2, width // 2, 2, inputs).swapaxes(2, 3)
   blocks = x.reshape(number, height // 2, width // 2, 4 * inputs)
-  rows, columns = height // 2 - taps + 1, width // 2 - taps + 1
+  rows, columns = height // 2 - down + 1, width // 2 - right + 1
   seen = [
     blocks[:, i : i + rows, j : j + columns]
-    for i in range(taps)
-    for j in range(taps)
+    for i in range(down)
+    for j in range(right)
   ]
-  weights = kernel.reshape(taps, 2, taps, 2, inputs, outputs).swapaxes(1, 2)
+  weights = kernel.reshape(down, 2, right, 2, inputs, outputs).swapaxes(1, 2)
   return jnp.concatenate(seen, -1) @ weights.reshape(-1, outputs)
+
+
+def _zeros(inputs: int, outputs: int) -> int:
+  """How many inputs of zeros make the channels enough; 0 if they are."""
+  if inputs * outputs > _SLOW:
+    return 0
+  enough = _SLOW // outputs + 1
+  return enough + -enough % _MULTIPLE - inputs
 
 
 def _widened(plain: Convolve) -> Convolve:
@@ -79,9 +90,7 @@ def _widened(plain: Convolve) -> Convolve:
 
   @jax.custom_jvp
   def wide(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    *_, inputs, outputs = kernel.shape
-    enough = _SLOW // outputs + 1
-    zeros = enough + -enough % _MULTIPLE - inputs
+    zeros = _zeros(*kernel.shape[2:])
     x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, zeros)))
     return plain(x, jnp.pad(kernel, ((0, 0), (0, 0), (0, zeros), (0, 0))))
 

@@ -24,14 +24,7 @@ class ResidualEncoder(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     for channels, kernel in ENCODER:
-      even = kernel % 2 == 0
-      x = nn.Conv(
-        channels,
-        (kernel, kernel),
-        2,
-        'VALID',
-        conv_general_dilated=narrow.halve if even else None,
-      )(x)
+      x = _conv(channels, kernel, 2, 'VALID')(x)
       x = _residual(nn.PReLU()(x), None)
     return x.reshape(*x.shape[:-3], FEATURES)
 
@@ -120,14 +113,14 @@ def _doubled(
 
 
 def _residual(x: jax.Array, factors: jax.Array | None) -> jax.Array:
-  y = nn.PReLU()(_conv(x, factors))
-  return nn.PReLU()(x + _conv(y, factors))
+  y = nn.PReLU()(_filtered(x, factors))
+  return nn.PReLU()(x + _filtered(y, factors))
 
 
-def _conv(x: jax.Array, factors: jax.Array | None) -> jax.Array:
+def _filtered(x: jax.Array, factors: jax.Array | None) -> jax.Array:
   """A 3x3 convolution, its filters multiplied by predicted factors if any."""
   channels = x.shape[-1]
-  conv = nn.Conv(channels, (3, 3), conv_general_dilated=narrow.convolve)
+  conv = _conv(channels, 3)
   if factors is None:
     return conv(x)
   predicted = 1.0 + nn.Dense(2 * channels, kernel_init=nn.initializers.zeros)(
@@ -135,3 +128,12 @@ def _conv(x: jax.Array, factors: jax.Array | None) -> jax.Array:
   )
   before, after = jnp.split(predicted[..., None, None, :], 2, axis=-1)
   return after * conv(before * x)
+
+
+def _conv(
+  channels: int, kernel: int, strides: int = 1, padding: str = 'SAME'
+) -> nn.Conv:
+  size = (kernel, kernel)
+  return nn.Conv(
+    channels, size, strides, padding, conv_general_dilated=narrow.convolve
+  )
