@@ -59,7 +59,8 @@ class Choice:
   preset: str
   undone: contextlib.AbstractContextManager[Any]
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  devices: int = 1  # with the choice; one without it
+  devices: int = 1  # with the choice
+  others: int = 1  # devices without it
 
 
 def _steps_with(options: Mapping[str, str]) -> Any:
@@ -102,6 +103,8 @@ CHOICES = {
     'gmn',
     'conv',
     mock.patch.object(narrow, 'convolve', jax.lax.conv_general_dilated),
+    devices=2,
+    others=2,
   ),
   'unrolled short loops': Choice('draw', 'small', _rolled()),
   'only products kept': Choice(
@@ -143,7 +146,7 @@ def measure(name: str, dataset: Dataset, seconds: float) -> Row:
   config = dataclasses.replace(config, fields=dict(choice.fields))
   chosen = TrainingStep(config, dataset, choice.devices)
   with choice.undone:
-    without = TrainingStep(config, dataset, 1)
+    without = TrainingStep(config, dataset, choice.others)
   times = alternate([chosen, without], seconds)
   return Row(name, choice.model, choice.preset, *times)
 

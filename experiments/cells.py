@@ -67,6 +67,7 @@ _FIVE = {
 _WITH = _FIVE | {'replacement': True}
 _TEN = _WITH | {'length': 10}
 _IMAGES = _FIVE | {'episodes': 500, 'length': 1}
+_SINGLE = _FIVE | {'episodes': 1000, 'length': 1}
 _IMAGE = _FIVE, 'predictive-0 bound-0'
 _CLOUDS = {'episodes': 200, 'length': 50, 'num_samples': 100}
 
@@ -152,6 +153,16 @@ CELLS = (
   *_classification('gmn-omniglot', 'kl', 2000),
   *_classification('gmn-omniglot', 'cosine', 2000),
   *_matching('gmn-conv-omniglot'),
+  # Without an example, of more images than the tables have.
+  *_cells(
+    'gmn-conv-omniglot',
+    'single-images',
+    'likelihood',
+    _SINGLE,
+    'predictive-0 bound-0',
+    GMN,
+    predictive_0=_PUBLISHED[1, 1][0],
+  ),
   *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 1]),
   *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 2], 2),
   *_with_replacement('gmn-two-omniglot', _PUBLISHED[2, 4], 4),

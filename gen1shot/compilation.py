@@ -9,18 +9,22 @@ from flax import linen as nn
 
 from gen1shot.nn.canvas import SHORT
 from gen1shot.nn.images import CONVOLUTIONS
+from gen1shot.nn.narrow import a_core_each
 
 # With XLA's default scheduler a last, smaller chunk of samples took memory
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
 _SCHEDULER = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
 # jaxlib 0.10.2 fuses reductions of products so that results from number 32,765
-# on are wrong (jax issue 39103); fusions of matrix products, and convolutions
-# alone, are right.
+# on are wrong (jax issue 39103); fusions of matrix products alone are right.
 _RIGHT = {
-  'xla_cpu_experimental_ynn_fusion_type': ','.join(
-    f'LIBRARY_FUSION_TYPE_{name}'
-    for name in ('DOT', 'INDIVIDUAL_DOT', 'INDIVIDUAL_CONVOLUTION')
+  'xla_cpu_experimental_ynn_fusion_type': (
+    'LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT'
   )
+}
+# So are convolutions alone, which one core computes faster in that library.
+_OF_CORES = {
+  name: f'{types},LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION'
+  for name, types in _RIGHT.items()
 }
 
 
@@ -33,7 +37,8 @@ def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   if jax.default_backend() != 'cpu':
     exact = jax.default_matmul_precision('float32')(function)
     return jax.jit(exact, **kwargs)
-  return jax.jit(function, compiler_options=_SCHEDULER | _RIGHT, **kwargs)
+  right = _OF_CORES if a_core_each() else _RIGHT
+  return jax.jit(function, compiler_options=_SCHEDULER | right, **kwargs)
 
 
 def jit_step(

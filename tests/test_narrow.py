@@ -20,6 +20,13 @@ def both(x, features, size, strides=1, padding='SAME'):
   return params, [layer.apply for layer in layers]
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+  """Of several devices, which have a core each."""
+  for module in (narrow, compilation):
+    monkeypatch.setattr(module, 'a_core_each', lambda: True)
+
+
 CASES = {
   'sixteen': ((9, 7, 16), 16, (3, 3), 1, 'SAME'),
   'narrower': ((9, 7, 4), 3, (3, 3), 1, 'SAME'),
@@ -70,3 +77,11 @@ def test_the_fast_library_takes_what_was_too_few_channels(jit):
   ours, library = (jit(f).lower(params, x).compile().as_text() for f in applies)
   assert 'ynn' in ours
   assert 'ynn' not in library
+
+
+def test_several_cores_of_one_device_have_it_as_it_is(monkeypatch):
+  monkeypatch.setattr(narrow, 'a_core_each', lambda: False)
+  x = jax.random.normal(jax.random.key(0), (2, 5, 5, 16))
+  params, applies = both(x, 16, (3, 3))
+  ours, library = (flops.of_function(f, params, x) for f in applies)
+  assert ours == library

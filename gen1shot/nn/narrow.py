@@ -2,7 +2,9 @@
 
 jaxlib 0.10.2 gives a convolution to its fast library (YNN) if the channels,
 inputs times outputs, are more than 256. With four of zeros beside its inputs
-one of 16 channels is among them; the gradient of its filters is faster without.
+one of 16 channels is among them, which pays where a device is one core: several
+share the work better in the other library (Eigen). The gradient of its filters
+is faster without.
 One that halves an image by even filters sees whole blocks of 2x2 pixels, and is
 a matrix product of them.
 """
@@ -52,9 +54,14 @@ def convolve(
   if even and padding == 'VALID' and tuple(strides) == (2, 2):
     return _of_blocks(x, kernel)
   *_, inputs, outputs = kernel.shape
-  if 0 < _zeros(inputs, outputs) <= inputs // 2:
+  if a_core_each() and 0 < _zeros(inputs, outputs) <= inputs // 2:
     return _widened(plain)(x, kernel)
   return plain(x, kernel)
+
+
+def a_core_each() -> bool:
+  """Whether this CPU is several devices, each with a core to itself."""
+  return jax.default_backend() == 'cpu' and jax.local_device_count() > 1
 
 
 def _of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
