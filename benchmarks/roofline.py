@@ -18,7 +18,6 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +32,6 @@ from gen1shot.compilation import enable_cache
 from gen1shot.config import Config
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError
-from gen1shot.nn import narrow
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -73,9 +71,8 @@ class Row:
 
 def measure(config: Config, dataset: Dataset, ceilings: Sequence[Run]) -> Row:
   step = TrainingStep(config, dataset, devices=1)
-  with mock.patch.object(narrow, '_SLOW', 0):  # zeros are no work
-    count = flops.of_function(step.function, *step.arguments)
-    once = flops.of_function(step.function, *step.arguments, loops=False)
+  count = flops.of_function(step.function, *step.arguments)
+  once = flops.of_function(step.function, *step.arguments, loops=False)
   cost = step.program.cost_analysis()
   times, product, copy = alternate([step, *ceilings], FLAGS.seconds)
   return Row(
