@@ -7,9 +7,9 @@ from typing import Any
 import jax
 from flax import linen as nn
 
+from gen1shot import parallel
 from gen1shot.nn.canvas import SHORT
 from gen1shot.nn.images import CONVOLUTIONS
-from gen1shot.nn.narrow import a_core_each
 
 # With XLA's default scheduler a last, smaller chunk of samples took memory
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
@@ -37,7 +37,7 @@ def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
   if jax.default_backend() != 'cpu':
     exact = jax.default_matmul_precision('float32')(function)
     return jax.jit(exact, **kwargs)
-  right = _OF_CORES if a_core_each() else _RIGHT
+  right = _OF_CORES if parallel.a_core_each() else _RIGHT
   return jax.jit(function, compiler_options=_SCHEDULER | right, **kwargs)
 
 

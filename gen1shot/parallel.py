@@ -37,6 +37,11 @@ def split_cores() -> bool:
   return True
 
 
+def a_core_each() -> bool:
+  """Whether no device of a CPU has more than one core of this process."""
+  return jax.default_backend() == 'cpu' and jax.local_device_count() >= _cores()
+
+
 def _cores() -> int:
   """How many this process may use; of other systems than Linux, all."""
   if hasattr(os, 'sched_getaffinity'):

@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from benchmarks import flops
-from gen1shot import compilation
+from gen1shot import compilation, parallel
 from gen1shot.nn import narrow
 
 
@@ -22,9 +22,8 @@ def both(x, features, size, strides=1, padding='SAME'):
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch):
-  """Of several devices, which have a core each."""
-  for module in (narrow, compilation):
-    monkeypatch.setattr(module, 'a_core_each', lambda: True)
+  """For each device."""
+  monkeypatch.setattr(parallel, 'a_core_each', lambda: True)
 
 
 CASES = {
@@ -80,8 +79,16 @@ def test_the_fast_library_takes_what_was_too_few_channels(jit):
 
 
 def test_several_cores_of_one_device_have_it_as_it_is(monkeypatch):
-  monkeypatch.setattr(narrow, 'a_core_each', lambda: False)
+  monkeypatch.setattr(parallel, 'a_core_each', lambda: False)
   x = jax.random.normal(jax.random.key(0), (2, 5, 5, 16))
   params, applies = both(x, 16, (3, 3))
   ours, library = (flops.of_function(f, params, x) for f in applies)
   assert ours == library
+
+
+def test_a_device_of_several_cores_is_known(monkeypatch):
+  monkeypatch.undo()
+  devices = jax.local_device_count()
+  for cores, expected in ((1, True), (devices, True), (devices + 1, False)):
+    monkeypatch.setattr(parallel, '_cores', lambda cores=cores: cores)
+    assert parallel.a_core_each() == expected

@@ -4,9 +4,8 @@ jaxlib 0.10.2 gives a convolution to its fast library (YNN) if the channels,
 inputs times outputs, are more than 256. With four of zeros beside its inputs
 one of 16 channels is among them, which pays where a device is one core: several
 share the work better in the other library (Eigen). The gradient of its filters
-is faster without.
-One that halves an image by even filters sees whole blocks of 2x2 pixels, and is
-a matrix product of them.
+is faster without. One that halves an image by even filters sees whole blocks of
+2x2 pixels, and is a matrix product of them.
 """
 
 import functools
@@ -15,6 +14,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from gen1shot import parallel
 
 _SLOW = 256  # channels, inputs times outputs, that are still too few
 _MULTIPLE = 4  # of inputs: an odd number of them is slower than none of zeros
@@ -54,24 +55,15 @@ def convolve(
   if even and padding == 'VALID' and tuple(strides) == (2, 2):
     return _of_blocks(x, kernel)
   *_, inputs, outputs = kernel.shape
-  if a_core_each() and 0 < _zeros(inputs, outputs) <= inputs // 2:
+  if parallel.a_core_each() and 0 < _zeros(inputs, outputs) <= inputs // 2:
     return _widened(plain)(x, kernel)
   return plain(x, kernel)
-
-
-def a_core_each() -> bool:
-  """Whether this CPU is several devices, each with a core to itself."""
-  return jax.default_backend() == 'cpu' and jax.local_device_count() > 1
 
 
 def _of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Stride 2, VALID: one product of what the outputs see."""
   number, height, width, inputs = x.shape
-  down, right, outputs = (
-    kernel.shape[0] // 2,
-    kernel.shape[1] // 2,
-    len(kernel.T),
-  )
+  down, right = (side // 2 for side in kernel.shape[:2])
   x = x.reshape(number, height // 2, 2, width // 2, 2, inputs).swapaxes(2, 3)
   blocks = x.reshape(number, height // 2, width // 2, 4 * inputs)
   rows, columns = height // 2 - down + 1, width // 2 - right + 1
@@ -80,8 +72,8 @@ def _of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
     for i in range(down)
     for j in range(right)
   ]
-  weights = kernel.reshape(down, 2, right, 2, inputs, outputs).swapaxes(1, 2)
-  return jnp.concatenate(seen, -1) @ weights.reshape(-1, outputs)
+  weights = kernel.reshape(down, 2, right, 2, inputs, -1).swapaxes(1, 2)
+  return jnp.concatenate(seen, -1) @ weights.reshape(len(seen) * 4 * inputs, -1)
 
 
 def _zeros(inputs: int, outputs: int) -> int:
