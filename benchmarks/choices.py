@@ -24,7 +24,7 @@ from gen1shot import commandline, compilation
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models import sequential
-from gen1shot.nn import canvas, narrow, residual
+from gen1shot.nn import canvas, narrow, residual, rows
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -85,8 +85,6 @@ def _rolled() -> Iterator[None]:
     yield
 
 
-_POLICIES = jax.checkpoint_policies
-
 CHOICES = {
   'default scheduler': Choice(
     'vae', 'conv', _steps_with(compilation._SCHEDULER)
@@ -95,6 +93,9 @@ CHOICES = {
     'statistician', 'small', _steps_with(compilation._RIGHT)
   ),
   'small sums as they are': Choice('draw', 'small', _steps_with({})),
+  'one axis of rows': Choice(
+    'statistician', 'small', mock.patch.object(rows, 'product', jnp.matmul)
+  ),
   'two devices': Choice('gmn', 'conv', contextlib.nullcontext(), devices=2),
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
@@ -111,9 +112,7 @@ CHOICES = {
     'draw',
     'small',
     mock.patch.object(
-      _POLICIES,
-      'dots_with_no_batch_dims_saveable',
-      _POLICIES.everything_saveable,
+      canvas, 'saveable', jax.checkpoint_policies.everything_saveable
     ),
     {'recurrent_steps': 20},
   ),

@@ -24,6 +24,8 @@ def _flops(eqn: JaxprEqn, loops: bool) -> int:
     shape = eqn.invars[0].aval.shape
     terms = math.prod(shape[axis] for axis in contracted)
     return 2 * eqn.outvars[0].aval.size * terms
+  if name == 'rows_times_matrix':  # gen1shot/nn/rows.py
+    return 2 * eqn.outvars[0].aval.size * eqn.invars[0].aval.shape[-1]
   if name == 'conv_general_dilated':
     return _convolution(eqn)
   inner = [matrix_flops(sub, loops) for sub in jaxprs_in_params(eqn.params)]

@@ -183,11 +183,16 @@ def sample_distinct(key: jax.Array, n: jax.Array | int, k: int) -> jax.Array:
   traced value; n < k is the caller's error.
   """
   pick_key, order_key = jax.random.split(key)
+  lasts = n - k + jnp.arange(k)
+  picks = jax.vmap(
+    lambda i, last: jax.random.randint(
+      jax.random.fold_in(pick_key, i), (), 0, last + 1
+    )
+  )(jnp.arange(k), lasts)
 
   def insert(i: jax.Array, chosen: jax.Array) -> jax.Array:
-    last = n - k + i
-    pick = jax.random.randint(jax.random.fold_in(pick_key, i), (), 0, last + 1)
-    return chosen.at[i].set(jnp.where((chosen == pick).any(), last, pick))
+    taken = (chosen == picks[i]).any()
+    return chosen.at[i].set(jnp.where(taken, lasts[i], picks[i]))
 
   chosen = jax.lax.fori_loop(0, k, insert, jnp.full(k, -1, jnp.int32))
   return jax.random.permutation(order_key, chosen)

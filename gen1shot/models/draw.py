@@ -27,6 +27,7 @@ from gen1shot.nn.canvas import (
 )
 from gen1shot.nn.dense import join
 from gen1shot.nn.recurrent import LSTM, LSTMState
+from gen1shot.nn.rows import Dense
 from gen1shot.nn.sets import blank
 
 
@@ -69,7 +70,7 @@ class DRAW(nn.Module):
     self.writer = Writer(self.attention, self.write_size, shape)
     self.encoder = LSTM(self.hidden)
     self.decoder = LSTM(self.hidden)
-    self.posterior = nn.Dense(2 * self.z_dim)
+    self.posterior = Dense(2 * self.z_dim)
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 
   # The four questions.

@@ -19,6 +19,7 @@ from gen1shot.errors import check_choice, check_positive
 from gen1shot.nn import latents
 from gen1shot.nn.dense import join
 from gen1shot.nn.images import image_decoder, image_encoder, image_head
+from gen1shot.nn.rows import Dense
 from gen1shot.nn.sets import (
   Matching,
   Memory,
@@ -98,12 +99,12 @@ class GenerativeMatchingNetwork(nn.Module):
       self.decoder == 'dynamic',
     )
     size = self.match_size
-    self.key_net = nn.Dense(size)
+    self.key_net = Dense(size)
     self.shared = Matching(size, self.passes, self.matching)
     self.ask_of_x = Question(size)
     self.ask_of_z = Question(size)
     self.alone = Matching(size, self.prior_passes, self.matching)
-    self.ask_alone = nn.Dense(size)
+    self.ask_alone = Dense(size)
     self.priors = [self._head() for _ in range(self.layers)]
     self.posteriors = [self._head() for _ in range(self.layers)]
     if self.pseudo_inputs:

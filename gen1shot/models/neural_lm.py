@@ -21,6 +21,7 @@ from gen1shot.errors import InputError, check_choice, check_positive
 from gen1shot.nn import sequences
 from gen1shot.nn.dense import join
 from gen1shot.nn.recurrent import GRU, LSTM
+from gen1shot.nn.rows import Dense
 from gen1shot.nn.sequences import counted
 
 CELLS = {'gru': GRU, 'lstm': LSTM}
@@ -50,11 +51,11 @@ class NeuralLM(nn.Module):
     (V,) = self.observation_shape
     self.words = nn.Embed(V, self.embedding)
     self.reader = CELLS[self.cell](self.encoder_hidden)
-    self.posterior = nn.Dense(2 * self.z_dim)
+    self.posterior = Dense(2 * self.z_dim)
     self.writer = CELLS[self.cell](self.hidden)
-    self.start = nn.Dense(self.hidden)
+    self.start = Dense(self.hidden)
     # The words that come out are the words that went in (Press & Wolf 2017).
-    self.said = nn.Dense(self.embedding)
+    self.said = Dense(self.embedding)
     self.frequency = self.param('frequency', nn.initializers.zeros, (V,))
 
   # The four questions.

@@ -34,6 +34,7 @@ from gen1shot.nn.canvas import (
 )
 from gen1shot.nn.dense import join
 from gen1shot.nn.recurrent import LSTM
+from gen1shot.nn.rows import Dense
 from gen1shot.nn.sets import blank, same_set
 
 CANVASES = ('additive', 'gated')
@@ -98,14 +99,14 @@ class SequentialGenerativeModel(nn.Module):
     self.writer = Writer(self.attention, self.write_size, shape)
     if self.canvas == 'gated':
       self.update = GatedUpdate(self.canvas_channels)
-    self.look = nn.Dense(self.hidden)
+    self.look = Dense(self.hidden)
     self.transition = LSTM(self.hidden)
-    self.summary = nn.Dense(self.hidden)
-    self.posterior = nn.Dense(2 * self.z_dim)
+    self.summary = Dense(self.hidden)
+    self.posterior = Dense(2 * self.z_dim)
     if self.prior == 'learned':
       # It starts as N(0, I).
       zeros = nn.initializers.zeros
-      self.expected = nn.Dense(2 * self.z_dim, kernel_init=zeros)
+      self.expected = Dense(2 * self.z_dim, kernel_init=zeros)
     self.pixels = Channels(channels * per_value)  # f_o
     self.blank = self.param('blank', nn.initializers.zeros, shape)
 

@@ -17,6 +17,7 @@ from gen1shot.errors import InputError, check_choice
 from gen1shot.nn import attention
 from gen1shot.nn.attention import TurnedWindow, Window
 from gen1shot.nn.dense import flatten
+from gen1shot.nn.rows import Dense, saveable
 from gen1shot.nn.sets import masked_mean
 
 _LIMIT = 1.5  # of the parameters of windows
@@ -78,7 +79,7 @@ class Writer(nn.Module):
     _check(self.kind, self.size)
     height, width, channels = self.shape
     sides = (height, width) if self.kind == 'none' else (self.size, self.size)
-    patch = nn.Dense(math.prod(sides) * channels)(state)
+    patch = Dense(math.prod(sides) * channels)(state)
     patch = through(patch.reshape(*state.shape[:-1], *sides, channels))
     if self.kind == 'none':
       return patch, None
@@ -97,7 +98,7 @@ def _windows(
   2.1 pixels, and a window zooms by 4.5 and turns by 86 degrees either way.
   """
   count = {'filterbank': 5, 'transformer': 4, 'affine': 6}[kind]
-  told = nn.Dense(count, kernel_init=nn.initializers.zeros)(state)
+  told = Dense(count, kernel_init=nn.initializers.zeros)(state)
   parameters = _LIMIT * nn.tanh(told / _LIMIT)
   if kind == 'transformer':
     return attention.transformer(parameters, size, height, width)
@@ -170,8 +171,7 @@ def unroll(
   short = len(xs) <= SHORT and not remat
   unrolled = short or (convolves and jax.default_backend() == 'cpu')
   if remat or not unrolled:
-    layers = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    kept = None if remat else layers
+    kept = None if remat else saveable
     step = nn.remat(step, prevent_cse=False, policy=kept)
   scan = nn.scan(
     step,

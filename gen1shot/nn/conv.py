@@ -9,6 +9,7 @@ import jax
 from flax import linen as nn
 
 from gen1shot.nn.dense import flatten, join
+from gen1shot.nn.rows import Dense
 
 
 class ConvEncoder(nn.Module):
@@ -25,7 +26,7 @@ class ConvEncoder(nn.Module):
     for stage in range(3):
       for strides in (1, 1, 2):
         x = _conv(x, self.width * 2**stage, strides)
-    return nn.Dense(self.features)(flatten(x, 3))
+    return Dense(self.features)(flatten(x, 3))
 
 
 class ConvDecoder(nn.Module):
@@ -42,7 +43,7 @@ class ConvDecoder(nn.Module):
   def __call__(self, *inputs: jax.Array) -> jax.Array:
     v = join(*inputs)
     channels = 4 * self.width
-    x = nn.Dense(4 * 4 * channels)(v).reshape(*v.shape[:-1], 4, 4, channels)
+    x = Dense(4 * 4 * channels)(v).reshape(*v.shape[:-1], 4, 4, channels)
     for stage, paddings in enumerate(
       (('SAME', 'SAME'), ('SAME', 'SAME'), ('SAME', 'VALID'))
     ):
@@ -50,7 +51,7 @@ class ConvDecoder(nn.Module):
       for padding in paddings:
         x = _conv(x, channels, padding=padding)
       x = _normalise(_double(x, channels))
-    return nn.Dense(self.outputs)(x)
+    return Dense(self.outputs)(x)
 
 
 def _conv(
@@ -73,6 +74,6 @@ def _double(x: jax.Array, channels: int) -> jax.Array:
   change of layout.
   """
   *lead, height, width, _ = x.shape
-  x = nn.Dense(4 * channels, use_bias=False)(x)
+  x = Dense(4 * channels, use_bias=False)(x)
   x = x.reshape(*lead, height, width, 2, 2, channels).swapaxes(-3, -4)
   return x.reshape(*lead, 2 * height, 2 * width, channels)

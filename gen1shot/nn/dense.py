@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from gen1shot.nn.rows import Dense
+
 # A residual branch starts near zero, so that a deep stack starts as identity.
 small_init = nn.initializers.variance_scaling(0.1, 'fan_in', 'truncated_normal')
 
@@ -42,11 +44,11 @@ class MLP(nn.Module):
   def __call__(self, *inputs: jax.Array) -> jax.Array:
     x = join(*inputs)
     if self.depth:
-      x = nn.relu(nn.Dense(self.width)(x))
+      x = nn.relu(Dense(self.width)(x))
     for _ in range(self.depth - 1):
-      y = nn.relu(nn.Dense(self.width)(x))
-      x = x + nn.Dense(self.width, kernel_init=small_init)(y)
-    return nn.Dense(self.features)(x)
+      y = nn.relu(Dense(self.width)(x))
+      x = x + Dense(self.width, kernel_init=small_init)(y)
+    return Dense(self.features)(x)
 
 
 class DenseEncoder(nn.Module):

@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from gen1shot.errors import InputError
 from gen1shot.nn.dense import flatten, join, small_init
+from gen1shot.nn.rows import Dense
 
 PATCH = 7  # pixels
 
@@ -25,11 +26,11 @@ class MixerBlock(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     tokens, width = x.shape[-2:]
     y = x.swapaxes(-1, -2)
-    y = nn.relu(nn.Dense(2 * tokens)(y))
-    y = nn.Dense(tokens, kernel_init=small_init)(y)
+    y = nn.relu(Dense(2 * tokens)(y))
+    y = Dense(tokens, kernel_init=small_init)(y)
     x = x + y.swapaxes(-1, -2)
-    y = nn.relu(nn.Dense(2 * width)(x))
-    return x + nn.Dense(width, kernel_init=small_init)(y)
+    y = nn.relu(Dense(2 * width)(x))
+    return x + Dense(width, kernel_init=small_init)(y)
 
 
 class MixerEncoder(nn.Module):
@@ -41,10 +42,10 @@ class MixerEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    x = nn.Dense(self.width)(to_patches(x))
+    x = Dense(self.width)(to_patches(x))
     for _ in range(self.depth):
       x = MixerBlock()(x)
-    x = nn.Dense(self.features // x.shape[-2])(x)
+    x = Dense(self.features // x.shape[-2])(x)
     return flatten(x, 2)
 
 
@@ -64,11 +65,11 @@ class TokenMixer(nn.Module):
   @nn.compact
   def __call__(self, *inputs: jax.Array) -> jax.Array:
     x = join(*(self._to_tokens(x) for x in inputs))
-    x = nn.Dense(self.width)(x)
+    x = Dense(self.width)(x)
     for _ in range(self.depth):
       x = MixerBlock()(x)
     own = self.features // self.tokens
-    x = nn.Dense(own)(x)
+    x = Dense(own)(x)
     # [..., tokens, 2 d] -> [..., 2, tokens, d]: halving the vector, as for
     # means and log variances, halves what every token gives.
     x = x.reshape(*x.shape[:-1], self.parts, own // self.parts)

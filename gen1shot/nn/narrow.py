@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from gen1shot import parallel
+from gen1shot.nn.rows import product
 
 _SLOW = 256  # channels, inputs times outputs, that are still too few
 _MULTIPLE = 4  # of inputs: an odd number of them is slower than none of zeros
@@ -73,7 +74,8 @@ def _of_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
     for j in range(right)
   ]
   weights = kernel.reshape(down, 2, right, 2, inputs, -1).swapaxes(1, 2)
-  return jnp.concatenate(seen, -1) @ weights.reshape(len(seen) * 4 * inputs, -1)
+  weights = weights.reshape(len(seen) * 4 * inputs, -1)
+  return product(jnp.concatenate(seen, -1), weights)
 
 
 def _zeros(inputs: int, outputs: int) -> int:

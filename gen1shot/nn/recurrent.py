@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gen1shot.nn.dense import join
+from gen1shot.nn.rows import Dense
 
 LSTMState = tuple[jax.Array, jax.Array]  # memory and output, [..., H] both
 
@@ -25,7 +26,7 @@ class LSTM(nn.Module):
   ) -> tuple[LSTMState, jax.Array]:
     """The next state, and its output [..., H], given x [..., F]."""
     memory, output = state
-    gates = nn.Dense(4 * self.features, kernel_init=_of_both, name='gates')
+    gates = Dense(4 * self.features, kernel_init=_of_both, name='gates')
     i, f, g, o = jnp.split(gates(join(x, output)), 4, axis=-1)
     memory = nn.sigmoid(f) * memory + nn.sigmoid(i) * nn.tanh(g)
     output = nn.sigmoid(o) * nn.tanh(memory)
@@ -43,8 +44,8 @@ class GRU(nn.Module):
 
   def setup(self) -> None:
     H = self.features
-    self.inputs = nn.Dense(3 * H, use_bias=False)
-    self.state = nn.Dense(3 * H, use_bias=False, kernel_init=_of_state)
+    self.inputs = Dense(3 * H, use_bias=False)
+    self.state = Dense(3 * H, use_bias=False, kernel_init=_of_state)
     # Of all gates, and of what the new state reads of the old one.
     self.bias = self.param('bias', nn.initializers.zeros, (4 * H,))
 

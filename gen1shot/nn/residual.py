@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from gen1shot.nn import narrow
 from gen1shot.nn.dense import join
+from gen1shot.nn.rows import Dense, product
 
 # Channels and kernel of each convolution of stride 2, and of its mirror images.
 ENCODER = ((16, 4), (32, 3), (32, 2))
@@ -46,13 +47,13 @@ class ResidualDecoder(nn.Module):
   def __call__(self, *inputs: jax.Array) -> jax.Array:
     v = join(*inputs)
     factors = inputs[-1] if self.dynamic else None
-    x = nn.PReLU()(nn.Dense(FEATURES)(v)).reshape(*v.shape[:-1], 3, 3, 32)
+    x = nn.PReLU()(Dense(FEATURES)(v)).reshape(*v.shape[:-1], 3, 3, 32)
     for channels, kernel in DECODER[:-1]:
       x = interleave(_doubled(x, channels, kernel, factors), kernel)
     channels, kernel = DECODER[-1]
     blocks = _doubled(x, channels, kernel, factors)
     # A product pixel by pixel, cheaper before the pixels are put in place.
-    return interleave(nn.Dense(self.outputs)(blocks), kernel)
+    return interleave(Dense(self.outputs)(blocks), kernel)
 
 
 class TransposedConv(nn.Module):
@@ -89,7 +90,7 @@ class TransposedConv(nn.Module):
       for j in range(taps)
     ]
     rows, columns = height + taps - 1, width + taps - 1
-    blocks = jnp.concatenate(reaching, axis=-1) @ weights
+    blocks = product(jnp.concatenate(reaching, axis=-1), weights)
     return blocks.reshape(*lead, rows, columns, 2, 2, self.features) + bias
 
 
@@ -123,7 +124,7 @@ def _filtered(x: jax.Array, factors: jax.Array | None) -> jax.Array:
   conv = _conv(channels, 3)
   if factors is None:
     return conv(x)
-  predicted = 1.0 + nn.Dense(2 * channels, kernel_init=nn.initializers.zeros)(
+  predicted = 1.0 + Dense(2 * channels, kernel_init=nn.initializers.zeros)(
     factors
   )
   before, after = jnp.split(predicted[..., None, None, :], 2, axis=-1)

@@ -16,6 +16,7 @@ from flax import struct
 from gen1shot.errors import InputError, check_choice
 from gen1shot.nn.dense import unit
 from gen1shot.nn.recurrent import GRU
+from gen1shot.nn.rows import Dense
 
 MATCHING = ('cosine', 'dot', 'average')
 
@@ -138,8 +139,8 @@ class Question(nn.Module):
   features: int  # D
 
   def setup(self) -> None:
-    self.about = nn.Dense(self.features)
-    self.state = nn.Dense(self.features, use_bias=False)
+    self.about = Dense(self.features)
+    self.state = Dense(self.features, use_bias=False)
 
   def __call__(self, about: jax.Array) -> Callable[[jax.Array], jax.Array]:
     given = self.about(about)
@@ -179,7 +180,7 @@ class Matching(nn.Module):
     if self.passes < 1:
       raise InputError(f'passes must be >= 1; got {self.passes}')
     controller = GRU(self.size, name='controller')
-    temperature = nn.Dense(1, name='temperature')
+    temperature = Dense(1, name='temperature')
     state = self.param('start', nn.initializers.normal(0.1), (self.size,))
     # Of M objects, once, instead of the answers to all questions of all passes.
     mapped = controller.mapped(memory.values)
