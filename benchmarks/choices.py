@@ -20,7 +20,7 @@ from benchmarks import report, workload
 from benchmarks.timing import Times, alternate
 from benchmarks.workload import TrainingStep, load_dataset
 from experiments.configs import get_config
-from gen1shot import commandline, compilation
+from gen1shot import commandline, compilation, parallel
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models import sequential
@@ -100,6 +100,13 @@ CHOICES = {
   'transposed convolution': Choice(
     'gmn', 'conv', mock.patch.object(residual, 'TransposedConv', _DilatedConv)
   ),
+  'small sums of devices as one': Choice(
+    'vae',
+    'conv',
+    mock.patch.object(parallel, '_SMALL', -1),
+    devices=2,
+    others=2,
+  ),
   'few channels': Choice(
     'gmn',
     'conv',
@@ -151,13 +158,14 @@ def measure(name: str, dataset: Dataset, seconds: float) -> Row:
 
 
 HEADER = (
-  'choice                  model         preset  with ms  without ms  ratio'
+  'choice                        model         preset  with ms  without ms'
+  '  ratio'
 )
 
 
 def line(row: Row) -> str:
   return (
-    f'{row.choice:23} {row.model:13} {row.preset:6} '
+    f'{row.choice:29} {row.model:13} {row.preset:6} '
     f'{1e3 * row.chosen.median:8.1f} {1e3 * row.without.median:11.1f} '
     f'{row.ratio:6.2f}'
   )

@@ -132,6 +132,19 @@ def test_collectives_combine_what_devices_compute(statistician):
   assert float(seen(jnp.float32(1))) == N * (N + 1) / 2
 
 
+@pytest.mark.parametrize('most', [-1, 0, 3, 5])
+def test_small_leaves_are_summed_as_one(most, monkeypatch):
+  monkeypatch.setattr(parallel, '_SMALL', most)
+  tree = {'a': jnp.ones(2), 'b': jnp.arange(5.0), 'c': (jnp.ones((1, 3)), None)}
+  seen = parallel.spread(lambda tree: parallel.total(tree, parallel.AXIS))
+  chex.assert_trees_all_equal(
+    seen(tree), jax.tree.map(lambda leaf: N * leaf, tree)
+  )
+  text = jax.jit(seen).lower(tree).as_text()
+  apart = sum(leaf.size > most for leaf in jax.tree.leaves(tree))
+  assert text.count('stablehlo.all_reduce') == apart + (apart < 3)
+
+
 @pytest.mark.parametrize('B', [1, 7, 8, 20])
 def test_every_key_of_a_batch_counts_once(B):
   keys = jnp.arange(B)
