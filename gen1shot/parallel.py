@@ -322,13 +322,18 @@ def total(tree: Any, axis_name: str | None) -> Any:
     return tree
   if jax.default_backend() != 'cpu':
     return jax.lax.psum(tree, axis_name)
-  small = jax.tree.map(lambda x: x if x.size <= _SMALL else None, tree)
-  large = jax.tree.map(lambda x: x if x.size > _SMALL else None, tree)
-  row, leaves = ravel_pytree(small)
-  row, large = jax.lax.psum((row, large), axis_name)
+
+  def is_small(x: Any) -> bool:
+    return jnp.size(x) <= _SMALL and jnp.result_type(x) == jnp.float32
+
+  row, leaves = ravel_pytree(
+    jax.tree.map(lambda x: x if is_small(x) else None, tree)
+  )
+  apart = jax.tree.map(lambda x: None if is_small(x) else x, tree)
+  row, apart = jax.lax.psum((row, apart), axis_name)
   return jax.tree.map(
     lambda x, y: y if x is None else x,
     leaves(row),
-    large,
+    apart,
     is_leaf=lambda x: x is None,
   )

@@ -135,14 +135,18 @@ def test_collectives_combine_what_devices_compute(statistician):
 @pytest.mark.parametrize('most', [-1, 0, 3, 5])
 def test_small_leaves_are_summed_as_one(most, monkeypatch):
   monkeypatch.setattr(parallel, '_SMALL', most)
+  odd = 2**24 + 1  # float32 has no such number
   tree = {'a': jnp.ones(2), 'b': jnp.arange(5.0), 'c': (jnp.ones((1, 3)), None)}
+  tree |= {'whole': jnp.int32(odd)}
   seen = parallel.spread(lambda tree: parallel.total(tree, parallel.AXIS))
-  chex.assert_trees_all_equal(
-    seen(tree), jax.tree.map(lambda leaf: N * leaf, tree)
-  )
+  found = seen(tree)
+  chex.assert_trees_all_equal(found, jax.tree.map(lambda leaf: N * leaf, tree))
+  chex.assert_trees_all_equal_dtypes(found, tree)
   text = jax.jit(seen).lower(tree).as_text()
-  apart = sum(leaf.size > most for leaf in jax.tree.leaves(tree))
-  assert text.count('stablehlo.all_reduce') == apart + (apart < 3)
+  apart = sum(
+    leaf.size > most for leaf in (*tree['c'][:1], tree['a'], tree['b'])
+  )
+  assert text.count('stablehlo.all_reduce') == 1 + apart + (apart < 3)
 
 
 @pytest.mark.parametrize('B', [1, 7, 8, 20])

@@ -6,6 +6,7 @@ several axes. Here they are one axis, in a primitive that has rules of its own.
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -20,19 +21,35 @@ def product(
 ) -> jax.Array:
   """x @ matrix: [..., I] times [I, O] is [..., O].
 
+  On accelerators, and of what is spread over devices, it is `jnp.matmul`.
+
   Args:
     x: of one axis or more.
-    matrix: of the type of `x`.
+    matrix: of two.
     precision: as of `jnp.matmul`.
   """
-  # The default of the context is gone when the program is lowered.
-  precision = precision or jax.config.jax_default_matmul_precision
-  return _product.bind(x, matrix, precision=precision)
+  spread = _is_spread(x) or _is_spread(matrix)
+  if spread or jax.default_backend() != 'cpu':
+    return jnp.matmul(x, matrix, precision=precision)
+  dtype = jnp.result_type(x, matrix)
+  x, matrix = jnp.asarray(x, dtype), jnp.asarray(matrix, dtype)
+  return _rows_times_matrix.bind(x, matrix, precision=precision)
 
 
-def saveable(primitive: Primitive, *_: Any, **__: Any) -> bool:
-  """The policy of `jax.checkpoint` that keeps products, thus dense layers."""
-  return primitive is _product
+def _is_spread(array: jax.Array) -> bool:
+  """By explicit sharding, or differs between the devices of `shard_map`."""
+  of = jax.typeof(array)
+  return any(of.sharding.spec) or bool(of.manual_axis_type.varying)
+
+
+def _is_product(primitive: Primitive, *_: Any, **__: Any) -> bool:
+  return primitive is _rows_times_matrix
+
+
+# The policy of `jax.checkpoint` that keeps dense layers.
+saveable = jax.checkpoint_policies.save_from_both_policies(
+  _is_product, jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+)
 
 
 def _dot_general(x, matrix, dimension_numbers, precision=None) -> jax.Array:
@@ -43,17 +60,21 @@ def _dot_general(x, matrix, dimension_numbers, precision=None) -> jax.Array:
 Dense = functools.partial(nn.Dense, dot_general=_dot_general)
 
 
-def _rows(x: jax.Array) -> jax.Array:
-  return x.reshape(-1, x.shape[-1])
+def _flat(x: jax.Array) -> jax.Array:
+  return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 def _multiply(x: jax.Array, matrix: jax.Array, precision: Any) -> jax.Array:
-  y = jnp.matmul(_rows(x), matrix, precision=precision)
+  y = jnp.matmul(_flat(x), matrix, precision=precision)
   return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def _shape(x: Any, matrix: Any, precision: Any) -> Any:
   del precision
+  if matrix.ndim != 2 or x.shape[-1:] != matrix.shape[:1]:
+    raise TypeError(
+      f'product takes [..., I] and [I, O]; got {x.shape} and {matrix.shape}'
+    )
   return x.update(shape=(*x.shape[:-1], matrix.shape[1]))
 
 
@@ -65,13 +86,13 @@ def _gradient_of_rows(g: jax.Array, x: Any, matrix: jax.Array, precision: Any):
 def _gradient_of_matrix(
   g: jax.Array, x: jax.Array, matrix: Any, precision: Any
 ) -> jax.Array:
-  del matrix
-  x, g = _rows(x), _rows(g)
-  narrow = len(x) > x.shape[1] > g.shape[1]
-  if not narrow or jax.default_backend() != 'cpu':
+  inputs, outputs = matrix.aval.shape
+  x, g = _flat(x), _flat(g)
+  rows = x.shape[0]
+  if not (isinstance(rows, int) and rows > inputs > outputs):
     return jnp.matmul(x.T, g, precision=precision)
-  # XLA's library on CPU is up to twice as fast where the result is wide, which
-  # pays for laying it out anew if the rows are many.
+  # XLA's library is up to twice as fast where the result is wide, which pays
+  # for laying it out anew if the rows are many.
   wide = jnp.matmul(g.T, x, precision=precision)
   return jax.lax.optimization_barrier(wide).T
 
@@ -84,9 +105,9 @@ def _batch(arrays, axes, precision: Any) -> tuple[jax.Array, int]:
   return jax.vmap(own, axes)(x, matrix), 0
 
 
-_product = Primitive('rows_times_matrix')
-_product.def_impl(jax.jit(_multiply, static_argnames='precision'))
-_product.def_abstract_eval(_shape)
-ad.defbilinear(_product, _gradient_of_rows, _gradient_of_matrix)
-batching.primitive_batchers[_product] = _batch
-mlir.register_lowering(_product, mlir.lower_fun(_multiply, False))
+_rows_times_matrix = Primitive('rows_times_matrix')
+_rows_times_matrix.def_impl(jax.jit(_multiply, static_argnames='precision'))
+_rows_times_matrix.def_abstract_eval(_shape)
+ad.defbilinear(_rows_times_matrix, _gradient_of_rows, _gradient_of_matrix)
+batching.primitive_batchers[_rows_times_matrix] = _batch
+mlir.register_lowering(_rows_times_matrix, mlir.lower_fun(_multiply, False))
