@@ -27,6 +27,9 @@ def product(
     x: of one axis or more.
     matrix: of two.
     precision: as of `jnp.matmul`.
+
+  Raises:
+    TypeError: the sizes do not match.
   """
   spread = _is_spread(x) or _is_spread(matrix)
   if spread or jax.default_backend() != 'cpu':
