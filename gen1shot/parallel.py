@@ -15,13 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gen1shot.errors import InputError
 
 AXIS = 'devices'
-_SMALL = 2**18  # numbers of an array that devices do not sum by itself
 
 
 def split_cores() -> bool:
@@ -314,26 +312,5 @@ def share(
 
 
 def total(tree: Any, axis_name: str | None) -> Any:
-  """Sums over devices, of each leaf.
-
-  Devices of a CPU wait for each other at every leaf: small ones go as one.
-  """
-  if axis_name is None:
-    return tree
-  if jax.default_backend() != 'cpu':
-    return jax.lax.psum(tree, axis_name)
-
-  def is_small(x: Any) -> bool:
-    return jnp.size(x) <= _SMALL and jnp.result_type(x) == jnp.float32
-
-  row, leaves = ravel_pytree(
-    jax.tree.map(lambda x: x if is_small(x) else None, tree)
-  )
-  apart = jax.tree.map(lambda x: None if is_small(x) else x, tree)
-  row, apart = jax.lax.psum((row, apart), axis_name)
-  return jax.tree.map(
-    lambda x, y: y if x is None else x,
-    leaves(row),
-    apart,
-    is_leaf=lambda x: x is None,
-  )
+  """Sums over devices, of each leaf."""
+  return tree if axis_name is None else jax.lax.psum(tree, axis_name)

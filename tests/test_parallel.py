@@ -1,6 +1,7 @@
 """Eight devices compute what one does."""
 
 import dataclasses
+import re
 
 import chex
 import jax
@@ -132,21 +133,19 @@ def test_collectives_combine_what_devices_compute(statistician):
   assert float(seen(jnp.float32(1))) == N * (N + 1) / 2
 
 
-@pytest.mark.parametrize('most', [-1, 0, 3, 5])
-def test_small_leaves_are_summed_as_one(most, monkeypatch):
-  monkeypatch.setattr(parallel, '_SMALL', most)
-  odd = 2**24 + 1  # float32 has no such number
-  tree = {'a': jnp.ones(2), 'b': jnp.arange(5.0), 'c': (jnp.ones((1, 3)), None)}
-  tree |= {'whole': jnp.int32(odd)}
-  seen = parallel.spread(lambda tree: parallel.total(tree, parallel.AXIS))
-  found = seen(tree)
-  chex.assert_trees_all_equal(found, jax.tree.map(lambda leaf: N * leaf, tree))
-  chex.assert_trees_all_equal_dtypes(found, tree)
-  text = jax.jit(seen).lower(tree).as_text()
-  apart = sum(
-    leaf.size > most for leaf in (*tree['c'][:1], tree['a'], tree['b'])
-  )
-  assert text.count('stablehlo.all_reduce') == 1 + apart + (apart < 3)
+def test_gradients_meet_as_one_row(statistician):
+  """Devices meet once for them, and for each figure of the metrics."""
+  module, config, params, dataset = statistician
+  key = jax.random.key(0)
+  state = training.init_state(module, config, jnp.zeros((3, 28, 28, 1)), key)
+  step = training.make_train_step(module, config, parallel.AXIS)
+  _, metrics = jax.eval_shape(parallel.spread(step), state, dataset, key)
+  text = jax.jit(parallel.spread(step)).lower(state, dataset, key).as_text()
+  sums = re.findall(r'all_reduce.*?-> tensor<(.*?)>$', text, re.M | re.S)
+  size = sum(leaf.size for leaf in jax.tree.leaves(params))
+  assert sums.count(f'{size}xf32') == 1
+  assert set(sums) == {f'{size}xf32', 'f32'}
+  assert len(sums) == len(metrics)  # the norm of the gradient is not summed
 
 
 @pytest.mark.parametrize('B', [1, 7, 8, 20])

@@ -21,7 +21,7 @@ from gen1shot.nn.rows import Dense, saveable
 from gen1shot.nn.sets import masked_mean
 
 _LIMIT = 1.5  # of the parameters of windows
-SHORT = 8  # steps of a loop that is unrolled
+SHORT = 8  # steps of a loop that is unrolled, and on a GPU of a round of others
 ATTENTION = ('filterbank', 'transformer', 'affine', 'none')
 
 
@@ -169,7 +169,8 @@ def unroll(
   unrolled, too: XLA differentiates convolutions twenty times slower in a loop.
   """
   short = len(xs) <= SHORT and not remat
-  unrolled = short or (convolves and jax.default_backend() == 'cpu')
+  on_cpu = jax.default_backend() == 'cpu'
+  unrolled = short or (convolves and on_cpu)
   if remat or not unrolled:
     kept = None if remat else saveable
     step = nn.remat(step, prevent_cse=False, policy=kept)
@@ -177,7 +178,7 @@ def unroll(
     step,
     variable_broadcast='params',
     split_rngs={'params': False},
-    unroll=len(xs) if unrolled else 1,
+    unroll=len(xs) if unrolled else 1 if on_cpu else SHORT,
   )
   return scan(module, carry, xs)
 
