@@ -205,6 +205,13 @@ CELLS = (
     'likelihood',
     _IMAGES,
     'predictive-0 bound-0',
+  ),
+  *_cells(
+    'draw-mnist',
+    'ten-thousand-digits',
+    'likelihood',
+    _IMAGES | {'episodes': 10_000, 'num_samples': 1},
+    'bound-0',
     DRAW,
     bound_0=-80.97,
   ),

@@ -208,7 +208,8 @@ def _digests(path: pathlib.Path) -> dict[str, str]:
 def _all_damaged(folder: pathlib.Path) -> InputError:
   return InputError(
     'a workdir with checkpoints must have one that is intact and of the module '
-    f'as it is; got {len(newest_first(folder))} that are not, in {folder}'
+    'and version as they are; got '
+    f'{len(newest_first(folder))} that are not, in {folder}'
   )
 
 

@@ -139,7 +139,7 @@ def make_train_step(
       jax.random.fold_in(key, state.step), config.batch_size
     )
     grads, metrics = gradients(state, dataset, keys)
-    # All of them as one row: devices meet once, and a GPU has one array to
+    # As one row: devices meet once for all of them, and a GPU has one array to
     # update where it else has one for each leaf.
     row, shaped = ravel_pytree(grads)
     row, metrics = parallel.total((row, metrics), axis_name)

@@ -142,6 +142,30 @@ def test_computing_steps_twice_changes_no_gradient():
   )
 
 
+def test_rounds_of_a_long_loop_change_no_gradient(monkeypatch):
+  module, params = make(recurrent_steps=20)
+
+  def loss(params):
+    rngs = streams(jax.random.key(0))
+    return module.apply(params, X, method='bound', rngs=rngs).elbo()
+
+  def gradient():
+    traced = jax.jit(lambda params: jax.grad(loss)(params)).trace(params)
+    rounds = 'unroll=8' in str(traced.jaxpr)
+    return rounds, traced.lower().compile()(params)
+
+  in_rounds, expected = gradient()
+  assert not in_rounds
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  in_rounds, found = gradient()
+  assert in_rounds
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+    found,
+    expected,
+  )
+
+
 def test_computing_steps_twice_takes_a_quarter_of_the_memory(monkeypatch):
   """Of what a loop takes that keeps all; to keep products takes half of it."""
 
