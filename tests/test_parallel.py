@@ -89,7 +89,7 @@ def optimiser_means(state):
     if '.mu' in jax.tree_util.keystr(path)
   ]
   _, shaped = ravel_pytree(state.params)
-  return shaped(row)
+  return jax.tree.leaves(shaped(row))
 
 
 @pytest.fixture(scope='module')
