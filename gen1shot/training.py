@@ -144,7 +144,8 @@ def make_train_step(
     row, shaped = ravel_pytree(grads)
     row, metrics = parallel.total((row, metrics), axis_name)
     updates, opt_state = optimiser.update(row, state.opt_state)
-    params = optax.apply_updates(state.params, shaped(updates))
+    moves = shaped(cast(jax.Array, updates))
+    params = optax.apply_updates(state.params, moves)
     # At first the memory is a tenth of the steps done, and forgets the first.
     decay = jnp.minimum(config.ema_decay, (state.step + 1) / (state.step + 10))
     averaged = optax.incremental_update(params, state.averaged, 1 - decay)
