@@ -90,7 +90,7 @@ class Victim:
     start = ['-c', code, script] if prefix else [script]
     return subprocess.Popen(
       [sys.executable, *start, f'--workdir={self.workdir}', *flags],
-      # Without the new start that asks for huge pages.
+      # Without the new start that keeps memory.
       env=os.environ | {'PYTHONPATH': str(_ROOT), 'GLIBC_TUNABLES': ''},
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,

@@ -57,7 +57,7 @@ def run(
     except preemption.PreemptedError as e:
       _fail(e, status=preemption.STATUS)
 
-  allocation.use_huge_pages()
+  allocation.keep_memory()
   app.run(guarded, flags_parser=parse)
 
 

@@ -9,7 +9,6 @@ from flax import linen as nn
 
 from gen1shot import parallel
 from gen1shot.nn.canvas import SHORT
-from gen1shot.nn.images import CONVOLUTIONS
 
 # With XLA's default scheduler a last, smaller chunk of samples took memory
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
@@ -64,12 +63,13 @@ def jit_step(
 def gains_from_devices(fields: Mapping[str, Any]) -> bool:
   """Whether two cores take a training step faster as two devices than as one.
 
-  Those of modules that convolve, and of those with a long loop: each core has
-  half of the batch, and few operations are large enough for both. Given the
-  fields of the module.
+  Those of image nets, and of long loops: each core has half of the batch. Steps
+  of dense nets, of unrolled loops and of models of words are too short or too
+  small for that, and their devices would wait for one another. Given the fields
+  of the module.
   """
   long = fields.get('recurrent_steps', 0) > SHORT
-  return long or fields.get('nets') in CONVOLUTIONS
+  return long or fields.get('nets', 'dense') != 'dense'
 
 
 def enable_cache() -> None:

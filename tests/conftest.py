@@ -7,7 +7,7 @@ import os
 # the time of the tests, and half as long without optimisations.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-# Binaries would start a second time to ask for huge pages.
+# Binaries would start a second time, to keep memory.
 os.environ.setdefault('GLIBC_TUNABLES', '')
 
 import binaries

@@ -1,4 +1,4 @@
-"""Huge pages: the program starts again with them, once, as it was called."""
+"""Memory is kept: the program starts again so, once, as it was called."""
 
 import os
 import subprocess
@@ -7,45 +7,67 @@ import sys
 import pytest
 
 SCRIPT = """
-import os, pathlib, sys
+import os, sys
 from gen1shot import allocation
-allocation._HUGE_PAGES = pathlib.Path(sys.argv[1])
 print('start', flush=True)
-allocation.use_huge_pages()
-print(os.environ.get('GLIBC_TUNABLES'), sys.argv[2:])
+allocation.keep_memory()
+print(os.environ['GLIBC_TUNABLES'])
+print(sys.argv[1:])
+"""
+LARGE = """
+import ctypes, resource
+from gen1shot import allocation
+allocation.keep_memory()
+c = ctypes.CDLL(None)
+c.malloc.restype = ctypes.c_void_p
+c.free.argtypes = [ctypes.c_void_p]
+c.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+def faults():
+  return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def write():
+  block = c.malloc(48 * 2**20)
+  c.memset(block, 1, 48 * 2**20)
+  c.free(block)
+write()
+before = faults()
+for _ in range(10):
+  write()
+print(faults() - before)
 """
 
+on_linux = pytest.mark.skipif(
+  sys.platform != 'linux', reason='glibc is of Linux'
+)
 
-@pytest.mark.skipif(
-  sys.platform != 'linux', reason='huge pages are asked for on Linux only'
-)
-@pytest.mark.parametrize(
-  ('state', 'given', 'starts', 'tunables'),
-  [
-    ('always [madvise] never', None, 2, 'glibc.malloc.hugetlb=1'),
-    ('[always] madvise never', None, 1, 'None'),
-    ('always madvise [never]', None, 1, 'None'),
-    (None, None, 1, 'None'),
-    ('always [madvise] never', 'glibc.malloc.tcache_count=3', 1, None),
-  ],
-)
-def test_starts_again_where_huge_pages_must_be_asked_for(
-  tmp_path, state, given, starts, tunables
-):
-  path = tmp_path / 'enabled'
-  if state is not None:
-    path.write_text(state)
-  environment = {k: v for k, v in os.environ.items() if k != 'GLIBC_TUNABLES'}
-  if given is not None:
-    environment['GLIBC_TUNABLES'] = given
-  done = subprocess.run(
-    [sys.executable, '-c', SCRIPT, str(path), 'a b', '--c=d'],
-    env=environment,
+
+def run(script, *args, tunables=None):
+  kept = {k: v for k, v in os.environ.items() if k != 'GLIBC_TUNABLES'}
+  given = {} if tunables is None else {'GLIBC_TUNABLES': tunables}
+  return subprocess.run(
+    [sys.executable, '-c', script, *args],
+    env=kept | given,
     capture_output=True,
     text=True,
     timeout=60,
     check=True,
-  )
-  *first, last = done.stdout.splitlines()
-  assert first == ['start'] * starts
-  assert last == f"{tunables or given} ['a b', '--c=d']"
+  ).stdout.splitlines()
+
+
+@on_linux
+def test_starts_again_once_as_it_was_called():
+  *starts, tunables, args = run(SCRIPT, 'a b', '--c=d')
+  assert starts == ['start'] * 2
+  assert 'glibc.malloc.mmap_max=0' in tunables.split(':')
+  assert args == "['a b', '--c=d']"
+
+
+@on_linux
+def test_tunables_of_the_user_are_left_alone():
+  of_user = 'glibc.malloc.tcache_count=3'
+  assert run(SCRIPT, tunables=of_user) == ['start', of_user, '[]']
+
+
+@on_linux
+def test_a_large_block_is_not_given_back():
+  (kept,), (given_back,) = run(LARGE), run(LARGE, tunables='')
+  assert int(kept) < 10 <= int(given_back)

@@ -44,13 +44,13 @@ def test_cores_are_split_unless_the_user_says(told, expected):
   ('model', 'preset', 'changed', 'expected'),
   [
     ('gmn', 'conv', {}, True),
-    ('statistician', 'paper', {}, True),
-    ('gmn', 'small', {}, False),
+    ('statistician', 'small', {}, True),
+    ('statistician', 'points', {}, False),
     ('draw', 'small', {}, False),
     ('draw', 'small', {'recurrent_steps': 20}, True),
     ('neural_lm', 'small', {}, False),
   ],
 )
-def test_convolutions_and_long_loops_gain(model, preset, changed, expected):
+def test_image_nets_and_long_loops_gain(model, preset, changed, expected):
   fields = zoo.module_fields(model, preset, changed)
   assert gains_from_devices(fields) == expected
