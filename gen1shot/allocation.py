@@ -8,7 +8,7 @@ _SETTINGS = {
   'hugetlb': 1,  # huge pages, where Linux wants to be asked for them
   'mmap_max': 0,  # large arrays come from heaps, too, which
   'trim_threshold': 2**40,  # keep what is freed
-  'top_pad': 2**26,  # a heap of a thread grows at once, and so by huge pages
+  'top_pad': 2**26,  # grow at once, by huge pages, and of threads stay if empty
 }
 
 
@@ -17,10 +17,10 @@ def keep_memory() -> None:
 
   XLA on CPU allocates the temporaries of each step anew. glibc gets large ones
   from the kernel, which clears their pages, and gives them back at once: a
-  tenth of a training step, and a fifth with pages of 4 KiB. A thread keeps up
-  to 64 MB of what it has freed; a program of more takes the rest anew. glibc
-  reads its settings when a process starts, hence the new start, in the same
-  process and with the same arguments.
+  tenth of a training step, and a fifth with pages of 4 KiB. Threads keep the
+  blocks of up to 64 MB that they have freed, for as long as the process lives,
+  and take larger ones anew. glibc reads its settings when a process starts,
+  hence the new start, in the same process and with the same arguments.
 
   Nothing happens elsewhere than on Linux, and where the user has set
   GLIBC_TUNABLES, to whatever value.

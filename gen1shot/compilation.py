@@ -63,8 +63,9 @@ def jit_step(
 def gains_from_devices(fields: Mapping[str, Any]) -> bool:
   """Whether two cores take a training step faster as two devices than as one.
 
-  Those of image nets, and of long loops: each core has half of the batch. Steps
-  of dense nets, of unrolled loops and of models of words are too short or too
+  Or as fast: those of image nets, and of long loops. Each core has half of the
+  batch, and blocks that are small enough to be kept in memory. Steps of dense
+  nets, of unrolled loops and of models of words are too short or too
   small for that, and their devices would wait for one another. Given the fields
   of the module.
   """
