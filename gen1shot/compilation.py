@@ -64,10 +64,9 @@ def gains_from_devices(fields: Mapping[str, Any]) -> bool:
   """Whether two cores take a training step faster as two devices than as one.
 
   Or as fast: those of image nets, and of long loops. Each core has half of the
-  batch, and blocks that are small enough to be kept in memory. Steps of dense
-  nets, of unrolled loops and of models of words are too short or too
-  small for that, and their devices would wait for one another. Given the fields
-  of the module.
+  batch, and blocks that are small enough to be kept in memory. Dense nets and
+  unrolled loops were slower so or as fast; models of words stay on one device
+  unmeasured. Given the fields of the module.
   """
   long = fields.get('recurrent_steps', 0) > SHORT
   return long or fields.get('nets', 'dense') != 'dense'

@@ -75,6 +75,7 @@ def trained(folder, told):
     env=kept | {'JAX_PLATFORMS': 'cpu'} | told,
     capture_output=True,
     text=True,
+    timeout=500,
     check=True,
   )
   rows = [row for row in rows_of(folder) if 'gradient_norm' in row]
