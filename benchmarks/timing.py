@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 Run = Callable[[], int]  # takes steps, waits, and returns how many
 
-TURN = 0.25  # seconds after which it is the other's turn
+TURN = 0.5  # seconds after which it is the other's turn
 PAUSE = 0.02  # seconds in which the idle threads of the other fall asleep
 FEWEST = 3  # turns of each, however slow
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gen1shot import parallel, zoo
-from gen1shot.compilation import jit_step
+from gen1shot.compilation import jit_step, steps_at_once
 from gen1shot.config import Config
 from gen1shot.data import sources
 from gen1shot.data.episodes import Dataset, ImageClasses, blank_objects
@@ -31,8 +31,8 @@ def load_dataset(name: str) -> Dataset:
 class TrainingStep:
   """The step of a configuration, compiled; a call takes some and waits.
 
-  As in training it takes one on a CPU, and many on an accelerator. They are
-  spread over so many devices, all for None.
+  It takes as many as in training between distant records. They are spread over
+  so many devices, all for None.
   """
 
   def __init__(
@@ -47,7 +47,7 @@ class TrainingStep:
       (state, dataset, key), devices
     )
     self.function = make_train_step(module, config)  # on one device
-    self._at_once = parallel.steps_at_once()
+    self._at_once = steps_at_once(module, most=100)
     axis = None if devices == 1 else parallel.axis_name()
     step = make_train_step(module, config, axis)
     steps = step if self._at_once == 1 else repeat(step, self._at_once)

@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from gen1shot import parallel
 from gen1shot.nn.canvas import SHORT
+from gen1shot.nn.images import CONVOLUTIONS
 
 # With XLA's default scheduler a last, smaller chunk of samples took memory
 # beside the others. Steps have no chunks, and were 4 to 16 % slower with this.
@@ -70,6 +71,23 @@ def gains_from_devices(fields: Mapping[str, Any]) -> bool:
   """
   long = fields.get('recurrent_steps', 0) > SHORT
   return long or fields.get('nets', 'dense') != 'dense'
+
+
+def steps_at_once(module: nn.Module, most: int) -> int:
+  """How many training steps of a module one program takes, of at most so many.
+
+  Between two programs devices wait for the host, which hands on hundreds of
+  arrays. On CPU that is 2 to 5 % of a step; there a program takes ten or one,
+  so that no other is compiled, and one of nets that convolve: in a loop their
+  gradients are twenty times slower.
+  """
+  if jax.default_backend() != 'cpu':
+    return min(100, most)
+  convolves = (
+    getattr(module, 'nets', None) in CONVOLUTIONS
+    or getattr(module, 'canvas', None) == 'gated'
+  )
+  return 10 if most >= 10 and not convolves else 1
 
 
 def enable_cache() -> None:

@@ -68,7 +68,7 @@ def learn(
   first = done = int(state.step)
   pending: list[Metrics] = []  # stays on the devices: no step waits for it
   while done < config.steps:
-    times = min(parallel.steps_at_once(), _to_next_record(config, done))
+    times = compilation.steps_at_once(module, _to_next_record(config, done))
     with jax.transfer_guard('disallow'):  # a step asks for nothing
       state, metrics = program(times)(state, train, train_key)
     parallel.wait(metrics)

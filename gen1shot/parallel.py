@@ -131,11 +131,6 @@ def devices_here() -> int:
   return jax.local_device_count() if axis_name() else 1
 
 
-def steps_at_once() -> int:
-  """How many training steps a program may hold: on CPU only one."""
-  return 1 if jax.default_backend() == 'cpu' else 100
-
-
 def wait(metrics: Any) -> None:
   """Waits for a step where it must be waited for.
 

@@ -49,11 +49,7 @@ def make_optimiser(config: Config) -> optax.GradientTransformation:
 
 
 def repeat(step: Step, times: int) -> Step:
-  """So many steps as one program; metrics are [times] each.
-
-  For accelerators, which else wait for the host between two steps. On CPU the
-  gradient of a convolution is twenty times slower in a loop.
-  """
+  """So many steps as one program; metrics are [times] each."""
 
   def steps(state: TrainState, dataset: Dataset, key: jax.Array):
     return jax.lax.scan(

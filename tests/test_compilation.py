@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from gen1shot import compilation, zoo
 
@@ -25,6 +26,33 @@ def test_steps_of_painters_have_options_of_their_own(monkeypatch):
   draw, sequential, vae = asked
   assert draw == sequential == {'compiler_options': compilation._RIGHT}
   assert vae == {}
+
+
+@pytest.mark.parametrize(
+  ('model', 'preset', 'fields', 'expected'),
+  [
+    ('statistician', 'small', {}, [1, 10, 10]),
+    ('gmn', 'fc', {}, [1, 10, 10]),
+    ('neural_lm', 'small', {}, [1, 10, 10]),
+    ('statistician', 'paper', {}, [1, 1, 1]),
+    ('vae', 'conv', {}, [1, 1, 1]),
+    ('sequential', 'small', {'canvas': 'gated'}, [1, 1, 1]),
+  ],
+)
+def test_programs_of_many_steps_do_not_convolve(
+  model, preset, fields, expected, monkeypatch
+):
+  """On CPU they are of ten, if ten fit; on accelerators, of all that do."""
+  shape = () if model == 'neural_lm' else (28, 28, 1)
+  module = zoo.ZOO[model].module(
+    shape, **zoo.module_fields(model, preset, fields)
+  )
+  fitting = (9, 10, 500)
+  found = [compilation.steps_at_once(module, most) for most in fitting]
+  assert found == expected
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'tpu')
+  found = [compilation.steps_at_once(module, most) for most in fitting]
+  assert found == [9, 10, 100]
 
 
 def test_evaluations_are_in_float32_where_products_are_not(monkeypatch):

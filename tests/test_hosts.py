@@ -34,8 +34,8 @@ def start(folder, *flags, steps=6, at_once=1):
   code = (
     f'import runpy, sys; sys.argv[0] = {str(script)!r}; '
     f'sys.path.insert(0, {str(script.parent)!r}); '
-    'from gen1shot import parallel; '
-    f'parallel.steps_at_once = lambda: {at_once}; '
+    'from gen1shot import compilation; '
+    f'compilation.steps_at_once = lambda _, most: min({at_once}, most); '
     'runpy.run_path(sys.argv[0], run_name="__main__")'
   )
   return subprocess.Popen(

@@ -13,7 +13,7 @@ from test_models import TINY
 from tiny import CONFIG, rows_of
 
 from experiments.configs import get_config
-from gen1shot import parallel, runs, training, zoo
+from gen1shot import compilation, parallel, runs, training, zoo
 from gen1shot.data.documents import Documents
 from gen1shot.data.episodes import EpisodeSpec, ImageClasses, blank_objects
 from gen1shot.evaluation import likelihood
@@ -252,23 +252,29 @@ def test_a_run_on_eight_devices_equals_that_on_one(tmp_path, monkeypatch):
 
 
 def test_many_steps_as_one_program_are_the_same_steps(tmp_path, monkeypatch):
-  """As on accelerators, here three at a time; some records fall in between."""
+  """Three, as on accelerators, and ten; some records fall in between."""
   monkeypatch.setattr(parallel, 'axis_name', lambda: None)
   config = dataclasses.replace(
-    CONFIG, steps=7, log_every=4, eval_every=6, eval_episodes=2
+    CONFIG, steps=13, log_every=11, eval_every=12, eval_episodes=2
   )
   found = []
-  for times in (1, 3):
-    monkeypatch.setattr(parallel, 'steps_at_once', lambda times=times: times)
-    folder = tmp_path / str(times)
-    state = runs.train_and_evaluate(config, folder)
-    found.append((state.averaged, rows_of(folder)))
-  (one, rows), (many, others) = found
-  assert_close(many, one, 1e-4)
-  assert len(rows) == len(others) == 5
-  for row, other in zip(rows, others, strict=True):
-    assert row.pop('part') == other.pop('part')
-    assert row == pytest.approx(other, rel=1e-4)
+  for name, at_once in {
+    'ten': compilation.steps_at_once,
+    'three': lambda _, most: min(3, most),
+    'one': lambda *_: 1,
+  }.items():
+    monkeypatch.setattr(compilation, 'steps_at_once', at_once)
+    state = runs.train_and_evaluate(config, tmp_path / name)
+    found.append((state.averaged, rows_of(tmp_path / name)))
+  *found, (one, rows) = found
+  for many, others in found:
+    assert_close(many, one, 1e-4)
+    assert len(rows) == len(others) == 5
+    for row, other in zip(rows, others, strict=True):
+      assert row['part'] == other['part']
+      del other['part']
+      expected = {name: row[name] for name in other}
+      assert other == pytest.approx(expected, rel=1e-4)
 
 
 def test_an_evaluation_equals_that_of_one_device(statistician, monkeypatch):
