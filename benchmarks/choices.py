@@ -24,7 +24,7 @@ from gen1shot import commandline, compilation, training
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models import sequential
-from gen1shot.nn import canvas, narrow, residual, rows
+from gen1shot.nn import canvas, conv, narrow, residual, rows
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -115,6 +115,13 @@ CHOICES = {
     'gmn',
     'conv',
     mock.patch.object(narrow, 'convolve', jax.lax.conv_general_dilated),
+    devices=2,
+    others=2,
+  ),
+  'convolutions in fewer products': Choice(
+    'statistician',
+    'paper',
+    mock.patch.object(conv, 'convolve', jax.lax.conv_general_dilated),
     devices=2,
     others=2,
   ),

@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from gen1shot.nn.dense import flatten, join
 from gen1shot.nn.rows import Dense
+from gen1shot.nn.winograd import convolve
 
 
 class ConvEncoder(nn.Module):
@@ -57,8 +58,15 @@ class ConvDecoder(nn.Module):
 def _conv(
   x: jax.Array, channels: int, strides: int = 1, padding: str = 'SAME'
 ) -> jax.Array:
-  x = nn.Conv(channels, (3, 3), strides, padding, use_bias=False)(x)
-  return _normalise(x)
+  conv = nn.Conv(
+    channels,
+    (3, 3),
+    strides,
+    padding,
+    use_bias=False,
+    conv_general_dilated=convolve,
+  )
+  return _normalise(conv(x))
 
 
 def _normalise(x: jax.Array) -> jax.Array:

@@ -1,0 +1,211 @@
+"""Convolutions of 3x3 in a quarter of the products, for CPUs.
+
+An image is cut into tiles of 4x4 results, each of which depends on 6x6 numbers.
+Both these and the filters are values of polynomials, whose product is known
+from its values at the points 0, 1, -1, 2, -2 and infinity: 36 products a tile
+and not 144, which are matrix products over channels (Winograd 1980, F(4x4, 3x3)
+of Lavin & Gray 2016). The same numbers but for rounding, of 1e-5 of their size.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.xla_metadata import set_xla_metadata
+
+from gen1shot.nn.rows import product
+
+_ENOUGH = 64  # channels: with fewer the tiles cost more than products save
+_SIDE = 4  # of the results of a tile
+
+Matrix = tuple[tuple[float, ...], ...]
+Parts = Sequence[Sequence[jax.Array]]  # [rows of a tile][columns]
+
+# Of Lavin & Gray: 6 numbers to values at the points, 3 of a filter to those,
+# and values to 4 results.
+_TO_VALUES: Matrix = (
+  (4, 0, -5, 0, 1, 0),
+  (0, -4, -4, 1, 1, 0),
+  (0, 4, -4, -1, 1, 0),
+  (0, -2, -1, 2, 1, 0),
+  (0, 2, -1, -2, 1, 0),
+  (0, 4, 0, -5, 0, 1),
+)
+_OF_FILTER: Matrix = (
+  (1 / 4, 0, 0),
+  (-1 / 6, -1 / 6, -1 / 6),
+  (-1 / 6, 1 / 6, -1 / 6),
+  (1 / 24, 1 / 12, 1 / 6),
+  (1 / 24, -1 / 12, 1 / 6),
+  (0, 0, 1),
+)
+_TO_RESULTS: Matrix = (
+  (1, 1, 1, 1, 1, 0),
+  (0, 1, -1, 2, -2, 0),
+  (0, 1, 1, 4, 4, 0),
+  (0, 1, -1, 8, -8, 1),
+)
+
+
+def convolve(
+  x: jax.Array,
+  kernel: jax.Array,
+  strides: tuple[int, ...],
+  padding: Any,
+  **settings: Any,
+) -> jax.Array:
+  """Takes the place of `lax.conv_general_dilated` in `nn.Conv`.
+
+  Args:
+    x: [N, H, W, I].
+    kernel: [k, l, I, O].
+    strides: as of `lax.conv_general_dilated`.
+    padding: SAME or VALID.
+    **settings: likewise; without dilation, and one group.
+
+  Returns:
+    [N, H', W', O].
+  """
+  pays = (
+    jax.default_backend() == 'cpu'
+    and x.dtype == kernel.dtype == jnp.float32
+    and kernel.shape[:2] == (3, 3)
+    and tuple(strides) == (1, 1)
+    and min(kernel.shape[2:]) >= _ENOUGH
+  )
+  if not pays:
+    return jax.lax.conv_general_dilated(x, kernel, strides, padding, **settings)
+  border = {'SAME': 1, 'VALID': 0}[padding]
+  height, width = (side + 2 * border - 2 for side in x.shape[1:3])
+  tiles = -(-height // _SIDE), -(-width // _SIDE)
+  of_image = Plan(border, (x.shape[1], x.shape[2]), tiles)
+  values = cast(Parts, _apart(x, _TO_VALUES, of_image))
+  products = [
+    [product(*pair) for pair in zip(*rows, strict=True)]
+    for rows in zip(values, _of_filter(kernel), strict=True)
+  ]
+  return _together(products, _TO_RESULTS, Plan(0, (height, width), tiles))
+
+
+class Plan(NamedTuple):
+  """Where the tiles of an image are."""
+
+  border: int  # of zeros above and to the left of it
+  sides: tuple[int, int]  # H, W
+  tiles: tuple[int, int]  # that lie on it
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _apart(x: jax.Array, matrix: Matrix, plan: Plan) -> Parts:
+  """[N, H, W, C] -> m m arrays [N, *tiles, C]: M d M^T of every tile d.
+
+  For a matrix M [m, d]; tiles begin every four numbers and may overlap.
+  """
+  size = len(matrix[0])
+  pads = [
+    (plan.border, _SIDE * (tiles - 1) + size - plan.border - side)
+    for side, tiles in zip(plan.sides, plan.tiles, strict=True)
+  ]
+  x = _outlined(jnp.pad)(x, ((0, 0), *pads, (0, 0)))
+  rows = _outlined(_of_tiles)(x, matrix, 1, plan.tiles[0])
+  return [_of_tiles(row, matrix, 2, plan.tiles[1]) for row in rows]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _together(parts: Parts, matrix: Matrix, plan: Plan) -> jax.Array:
+  """The transpose of `_apart`: d d arrays [N, *tiles, C] -> [N, H, W, C].
+
+  For a matrix M [m, d]; the m m numbers of tiles are added where they overlap.
+  """
+  rows = [_outlined(_overlaid)(row, matrix, 2) for row in parts]
+  columns = [
+    _outlined(_overlaid)(column, matrix, 1)
+    for column in zip(*rows, strict=True)
+  ]
+  rows = [_outlined(_alternate)(row, 2) for row in zip(*columns, strict=True)]
+  image = _outlined(_alternate)(rows, 1)
+  height, width = (slice(plan.border, plan.border + n) for n in plan.sides)
+  return _outlined(lambda image: image[:, height, width])(image)
+
+
+_apart.defvjp(
+  lambda x, matrix, plan: (_apart(x, matrix, plan), None),
+  lambda matrix, plan, _, g: (_together(g, _transposed(matrix), plan),),
+)
+_together.defvjp(
+  lambda parts, matrix, plan: (_together(parts, matrix, plan), None),
+  lambda matrix, plan, _, g: (_apart(g, _transposed(matrix), plan),),
+)
+
+
+def _transposed(matrix: Matrix) -> Matrix:
+  return tuple(zip(*matrix, strict=True))
+
+
+def _of_filter(kernel: jax.Array) -> Parts:
+  """[3, 3, I, O] -> 6 6 arrays [I, O]."""
+  _, _, inputs, outputs = kernel.shape
+  taps = jax.lax.split(kernel.reshape(9 * inputs, outputs), [inputs] * 9)
+  rows = [_combined(taps[3 * i : 3 * i + 3], _OF_FILTER) for i in range(3)]
+  columns = [_combined(rows, _OF_FILTER) for rows in zip(*rows, strict=True)]
+  return list(zip(*columns, strict=True))
+
+
+def _of_tiles(
+  x: jax.Array, matrix: Matrix, axis: int, tiles: int
+) -> list[jax.Array]:
+  last = _SIDE * (tiles - 1)
+  numbers = [
+    jax.lax.slice_in_dim(x, i, i + last + 1, _SIDE, axis)
+    for i in range(len(matrix[0]))
+  ]
+  return _combined(numbers, matrix)
+
+
+def _overlaid(
+  parts: Sequence[jax.Array], matrix: Matrix, axis: int
+) -> list[jax.Array]:
+  """Four arrays, of every fourth number; a tile more where tiles overlap."""
+  numbers = _combined(parts, matrix)
+  own, beyond = numbers[:_SIDE], numbers[_SIDE:]
+  if not beyond:
+    return own
+  zero = jnp.zeros_like(jax.lax.slice_in_dim(own[0], 0, 1, axis=axis))
+  longer = [jnp.concatenate([part, zero], axis) for part in own]
+  for i, part in enumerate(beyond):
+    longer[i] += jnp.concatenate([zero, part], axis)
+  return longer
+
+
+def _alternate(parts: Sequence[jax.Array], axis: int) -> jax.Array:
+  """Takes numbers of each in turns."""
+  stacked = jnp.stack(parts, axis + 1)
+  shape = list(parts[0].shape)
+  shape[axis] *= len(parts)
+  return stacked.reshape(shape)
+
+
+def _combined(parts: Sequence[jax.Array], matrix: Matrix) -> list[jax.Array]:
+  """The product of a matrix with a column of arrays."""
+  return [
+    functools.reduce(
+      jnp.add, (m * part for m, part in zip(row, parts, strict=True) if m)
+    )
+    for row in matrix
+  ]
+
+
+def _outlined(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Keeps XLA from fusing a function with others.
+
+  It would compute anew for every result what these share, and choose for every
+  number among the parts of which an image is put together.
+  """
+
+  def call(arrays: Any, *settings: Any) -> Any:
+    with set_xla_metadata(inlineable='false'):
+      return jax.jit(lambda arrays: function(arrays, *settings))(arrays)
+
+  return call

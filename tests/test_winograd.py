@@ -1,0 +1,79 @@
+"""Convolutions in fewer products are those of the library."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from benchmarks import flops
+from gen1shot.nn import winograd
+
+CHANNELS = 64
+
+
+def both(x, features=CHANNELS, **settings):
+  """Parameters of a layer; ours and the library's, as functions of them."""
+  make = functools.partial(nn.Conv, features, (3, 3), **settings)
+  layers = make(conv_general_dilated=winograd.convolve), make()
+  params = layers[0].init(jax.random.key(1), x)
+  return params, [layer.apply for layer in layers]
+
+
+def cost(function, *args):
+  """Of a function that is traced anew."""
+  return flops.of_function(lambda *args: function(*args), *args)
+
+
+@pytest.mark.parametrize('padding', ['SAME', 'VALID'])
+@pytest.mark.parametrize('sides', [(4, 4), (8, 12), (7, 14), (5, 6), (3, 9)])
+def test_values_and_gradients_are_those_of_the_library(sides, padding):
+  """Of tiles that fill the image, and that do not; in episodes."""
+  x = jax.random.normal(jax.random.key(0), (2, 3, *sides, CHANNELS))
+  params, applies = both(x[0], CHANNELS + 1, padding=padding)
+
+  @functools.partial(jax.value_and_grad, argnums=(1, 2), has_aux=True)
+  def loss(apply, params, x):
+    y = jax.vmap(apply, (None, 0))(params, x)
+    return (y**3).mean(), y
+
+  ((_, y), grads), ((_, other), others) = (
+    loss(apply, params, x) for apply in applies
+  )
+  chex.assert_trees_all_close(y, other, atol=1e-4)
+  for grad, expected in zip(
+    *map(jax.tree.leaves, (grads, others)), strict=True
+  ):
+    np.testing.assert_allclose(
+      grad, expected, atol=1e-4 * float(jnp.abs(expected).max())
+    )
+
+
+def test_products_are_a_quarter():
+  """Of tiles that fill the image: 36 where 144 are, but for its border."""
+  x = jnp.ones((2, 16, 16, CHANNELS))
+  params, (ours, library) = both(x, padding='VALID')
+  x = jnp.ones((2, 18, 18, CHANNELS))
+  assert cost(ours, params, x) * 4 == cost(library, params, x)
+
+
+@pytest.mark.parametrize(
+  'settings',
+  [{'strides': 2}, {'features': CHANNELS - 1}, {'dtype': jnp.bfloat16}],
+  ids=str,
+)
+def test_others_are_left_to_the_library(settings):
+  x = jnp.ones((2, 16, 16, CHANNELS))
+  params, (ours, library) = both(x, **settings)
+  assert cost(ours, params, x) == cost(library, params, x)
+
+
+def test_accelerators_convolve_by_their_library(monkeypatch):
+  x = jnp.ones((2, 16, 16, CHANNELS))
+  params, (ours, library) = both(x)
+  assert cost(ours, params, x) < cost(library, params, x)
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  assert cost(ours, params, x) == cost(library, params, x)
