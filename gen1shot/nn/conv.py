@@ -2,7 +2,7 @@
 
 The Omniglot nets of Edwards & Storkey 2016, who normalise over the batch. That
 would tie the episodes of a batch together: here each image is normalised by
-itself.
+itself. What convolves is `winograd.convolve`.
 """
 
 import jax
