@@ -169,14 +169,14 @@ def measure(name: str, dataset: Dataset, seconds: float) -> Row:
 
 
 HEADER = (
-  'choice                        model         preset  with ms  without ms'
+  'choice                         model         preset  with ms  without ms'
   '  ratio'
 )
 
 
 def line(row: Row) -> str:
   return (
-    f'{row.choice:29} {row.model:13} {row.preset:6} '
+    f'{row.choice:30} {row.model:13} {row.preset:6} '
     f'{1e3 * row.chosen.median:8.1f} {1e3 * row.without.median:11.1f} '
     f'{row.ratio:6.2f}'
   )

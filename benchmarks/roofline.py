@@ -11,7 +11,7 @@ XLA's count of everything, which takes the body of a loop once, is written
 beside it). Bytes are XLA's, of all that goes in or comes out of an instruction
 or fusion; caches serve some of them, so that a share of the copy may exceed 1.
 Where products stand in loops XLA's bytes say nothing, and none are given; the
-loop of many steps, which accelerators take at once, it counts as one.
+loop of many steps, which training takes at once, it counts as one.
 """
 
 import dataclasses

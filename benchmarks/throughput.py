@@ -7,10 +7,10 @@
 Ours is the real step, with its episodes drawn on the device; the twin is
 handed ready images. The two take turns in one process, on the same threads,
 and medians are compared. Run it on a quiet machine: the load average at the
-start is written down. On an accelerator ours takes many steps a program, as in
-training, and the loss of a twin is asked for after ten; both may take products
-of float32 in TF32. With --compiled a third is the twin as `torch.compile` makes
-it.
+start is written down. Ours takes many steps a program where it does in
+training. On an accelerator the loss of a twin is asked for after ten, and both
+may take products of float32 in TF32. With --compiled a third is the twin as
+`torch.compile` makes it.
 """
 
 import dataclasses

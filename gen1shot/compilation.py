@@ -77,9 +77,9 @@ def steps_at_once(module: nn.Module, most: int) -> int:
   """How many training steps of a module one program takes, of at most so many.
 
   Between two programs devices wait for the host, which hands on hundreds of
-  arrays. On CPU that is 2 to 5 % of a step; there a program takes ten or one,
-  so that no other is compiled, and one of nets that convolve: in a loop their
-  gradients are twenty times slower.
+  arrays. On CPU that is 2 to 5 % of a step; there a program takes ten, or one
+  where ten do not fit, so that no more than two are compiled, and one of nets
+  that convolve: in a loop their gradients are twenty times slower.
   """
   if jax.default_backend() != 'cpu':
     return min(100, most)

@@ -167,6 +167,21 @@ def test_a_run_that_is_told_to_stop_saves_the_step_it_reached(
   assert steps == sorted({at, 2, 3, 4, 6})
 
 
+@pytest.mark.parametrize(('asked', 'at'), [(1, 10), (2, 11), (4, 22)])
+def test_a_run_that_is_told_to_stop_goes_on_with_the_same_programs(
+  tmp_path, monkeypatch, asked, at
+):
+  """Of ten steps, one and one, twice; told so in one of them."""
+  config = dataclasses.replace(RUN, steps=24, log_every=12, eval_every=24)
+  expected = runs.train_and_evaluate(config, tmp_path / 'whole')
+  folder, answers = tmp_path / 'stopped', [False] * (asked - 1) + [True]
+  with monkeypatch.context() as patch:
+    patch.setattr(preemption.Notice, 'given', lambda _: answers.pop(0))
+    with pytest.raises(preemption.PreemptedError, match=f'step {at} is saved'):
+      runs.train_and_evaluate(config, folder)
+  chex.assert_trees_all_equal(runs.train_and_evaluate(config, folder), expected)
+
+
 # --- a next stage, which goes on from another run
 
 

@@ -62,7 +62,13 @@ def test_products_are_a_quarter():
 
 @pytest.mark.parametrize(
   'settings',
-  [{'strides': 2}, {'features': CHANNELS - 1}, {'dtype': jnp.bfloat16}],
+  [
+    {'strides': 2},
+    {'features': CHANNELS - 1},
+    {'dtype': jnp.bfloat16},
+    {'padding': 1},
+    {'padding': 'SAME_LOWER'},
+  ],
   ids=str,
 )
 def test_others_are_left_to_the_library(settings):

@@ -1,10 +1,12 @@
 """Convolutions of 3x3 in a quarter of the products, for CPUs.
 
 An image is cut into tiles of 4x4 results, each of which depends on 6x6 numbers.
-Both these and the filters are values of polynomials, whose product is known
-from its values at the points 0, 1, -1, 2, -2 and infinity: 36 products a tile
-and not 144, which are matrix products over channels (Winograd 1980, F(4x4, 3x3)
-of Lavin & Gray 2016). The same numbers but for rounding, of 1e-5 of their size.
+Linear maps of these and of a filter to 6x6 values each, which are multiplied
+one by one, and of the products to the results: 36 products a tile and not 144,
+which are matrix products over channels (Winograd 1980, F(4x4, 3x3) of Lavin &
+Gray 2016). The same numbers but for rounding, of 1e-5 of the largest.
+
+Gradients are by reverse mode only; `jax.jvp` of it is refused by JAX.
 """
 
 import functools
@@ -20,12 +22,12 @@ from gen1shot.nn.rows import product
 _ENOUGH = 64  # channels: with fewer the tiles cost more than products save
 _SIDE = 4  # of the results of a tile
 
-Matrix = tuple[tuple[float, ...], ...]
-Parts = Sequence[Sequence[jax.Array]]  # [rows of a tile][columns]
+_Matrix = tuple[tuple[float, ...], ...]
+_Parts = Sequence[Sequence[jax.Array]]  # [rows of a tile][columns]
 
 # Of Lavin & Gray: 6 numbers to values at the points, 3 of a filter to those,
 # and values to 4 results.
-_TO_VALUES: Matrix = (
+_TO_VALUES: _Matrix = (
   (4, 0, -5, 0, 1, 0),
   (0, -4, -4, 1, 1, 0),
   (0, 4, -4, -1, 1, 0),
@@ -33,7 +35,7 @@ _TO_VALUES: Matrix = (
   (0, 2, -1, -2, 1, 0),
   (0, 4, 0, -5, 0, 1),
 )
-_OF_FILTER: Matrix = (
+_OF_FILTER: _Matrix = (
   (1 / 4, 0, 0),
   (-1 / 6, -1 / 6, -1 / 6),
   (-1 / 6, 1 / 6, -1 / 6),
@@ -41,7 +43,7 @@ _OF_FILTER: Matrix = (
   (1 / 24, -1 / 12, 1 / 6),
   (0, 0, 1),
 )
-_TO_RESULTS: Matrix = (
+_TO_RESULTS: _Matrix = (
   (1, 1, 1, 1, 1, 0),
   (0, 1, -1, 2, -2, 0),
   (0, 1, 1, 4, 4, 0),
@@ -62,7 +64,7 @@ def convolve(
     x: [N, H, W, I].
     kernel: [k, l, I, O].
     strides: as of `lax.conv_general_dilated`.
-    padding: SAME or VALID.
+    padding: likewise.
     **settings: likewise; without dilation, and one group.
 
   Returns:
@@ -73,6 +75,8 @@ def convolve(
     and x.dtype == kernel.dtype == jnp.float32
     and kernel.shape[:2] == (3, 3)
     and tuple(strides) == (1, 1)
+    and padding in ('SAME', 'VALID')
+    and min(x.shape[1:3]) >= 3
     and min(kernel.shape[2:]) >= _ENOUGH
   )
   if not pays:
@@ -80,16 +84,16 @@ def convolve(
   border = {'SAME': 1, 'VALID': 0}[padding]
   height, width = (side + 2 * border - 2 for side in x.shape[1:3])
   tiles = -(-height // _SIDE), -(-width // _SIDE)
-  of_image = Plan(border, (x.shape[1], x.shape[2]), tiles)
-  values = cast(Parts, _apart(x, _TO_VALUES, of_image))
+  of_image = _Plan(border, (x.shape[1], x.shape[2]), tiles)
+  values = cast(_Parts, _apart(x, _TO_VALUES, of_image))
   products = [
     [product(*pair) for pair in zip(*rows, strict=True)]
     for rows in zip(values, _of_filter(kernel), strict=True)
   ]
-  return _together(products, _TO_RESULTS, Plan(0, (height, width), tiles))
+  return _together(products, _TO_RESULTS, _Plan(0, (height, width), tiles))
 
 
-class Plan(NamedTuple):
+class _Plan(NamedTuple):
   """Where the tiles of an image are."""
 
   border: int  # of zeros above and to the left of it
@@ -98,23 +102,23 @@ class Plan(NamedTuple):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _apart(x: jax.Array, matrix: Matrix, plan: Plan) -> Parts:
+def _apart(x: jax.Array, matrix: _Matrix, plan: _Plan) -> _Parts:
   """[N, H, W, C] -> m m arrays [N, *tiles, C]: M d M^T of every tile d.
 
   For a matrix M [m, d]; tiles begin every four numbers and may overlap.
   """
   size = len(matrix[0])
-  pads = [
+  pads = tuple(
     (plan.border, _SIDE * (tiles - 1) + size - plan.border - side)
     for side, tiles in zip(plan.sides, plan.tiles, strict=True)
-  ]
+  )
   x = _outlined(jnp.pad)(x, ((0, 0), *pads, (0, 0)))
   rows = _outlined(_of_tiles)(x, matrix, 1, plan.tiles[0])
   return [_of_tiles(row, matrix, 2, plan.tiles[1]) for row in rows]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _together(parts: Parts, matrix: Matrix, plan: Plan) -> jax.Array:
+def _together(parts: _Parts, matrix: _Matrix, plan: _Plan) -> jax.Array:
   """The transpose of `_apart`: d d arrays [N, *tiles, C] -> [N, H, W, C].
 
   For a matrix M [m, d]; the m m numbers of tiles are added where they overlap.
@@ -126,8 +130,7 @@ def _together(parts: Parts, matrix: Matrix, plan: Plan) -> jax.Array:
   ]
   rows = [_outlined(_alternate)(row, 2) for row in zip(*columns, strict=True)]
   image = _outlined(_alternate)(rows, 1)
-  height, width = (slice(plan.border, plan.border + n) for n in plan.sides)
-  return _outlined(lambda image: image[:, height, width])(image)
+  return _outlined(_cut)(image, plan)
 
 
 _apart.defvjp(
@@ -140,11 +143,11 @@ _together.defvjp(
 )
 
 
-def _transposed(matrix: Matrix) -> Matrix:
+def _transposed(matrix: _Matrix) -> _Matrix:
   return tuple(zip(*matrix, strict=True))
 
 
-def _of_filter(kernel: jax.Array) -> Parts:
+def _of_filter(kernel: jax.Array) -> _Parts:
   """[3, 3, I, O] -> 6 6 arrays [I, O]."""
   _, _, inputs, outputs = kernel.shape
   taps = jax.lax.split(kernel.reshape(9 * inputs, outputs), [inputs] * 9)
@@ -154,7 +157,7 @@ def _of_filter(kernel: jax.Array) -> Parts:
 
 
 def _of_tiles(
-  x: jax.Array, matrix: Matrix, axis: int, tiles: int
+  x: jax.Array, matrix: _Matrix, axis: int, tiles: int
 ) -> list[jax.Array]:
   last = _SIDE * (tiles - 1)
   numbers = [
@@ -165,7 +168,7 @@ def _of_tiles(
 
 
 def _overlaid(
-  parts: Sequence[jax.Array], matrix: Matrix, axis: int
+  parts: Sequence[jax.Array], matrix: _Matrix, axis: int
 ) -> list[jax.Array]:
   """Four arrays, of every fourth number; a tile more where tiles overlap."""
   numbers = _combined(parts, matrix)
@@ -179,6 +182,11 @@ def _overlaid(
   return longer
 
 
+def _cut(image: jax.Array, plan: _Plan) -> jax.Array:
+  height, width = (slice(plan.border, plan.border + n) for n in plan.sides)
+  return image[:, height, width]
+
+
 def _alternate(parts: Sequence[jax.Array], axis: int) -> jax.Array:
   """Takes numbers of each in turns."""
   stacked = jnp.stack(parts, axis + 1)
@@ -187,7 +195,7 @@ def _alternate(parts: Sequence[jax.Array], axis: int) -> jax.Array:
   return stacked.reshape(shape)
 
 
-def _combined(parts: Sequence[jax.Array], matrix: Matrix) -> list[jax.Array]:
+def _combined(parts: Sequence[jax.Array], matrix: _Matrix) -> list[jax.Array]:
   """The product of a matrix with a column of arrays."""
   return [
     functools.reduce(
@@ -206,6 +214,11 @@ def _outlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
   def call(arrays: Any, *settings: Any) -> Any:
     with set_xla_metadata(inlineable='false'):
-      return jax.jit(lambda arrays: function(arrays, *settings))(arrays)
+      return _compiled(function, *settings)(arrays)
 
   return call
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any], *settings: Any) -> Any:
+  return jax.jit(lambda arrays: function(arrays, *settings))
