@@ -83,3 +83,22 @@ def test_accelerators_convolve_by_their_library(monkeypatch):
   assert cost(ours, params, x) < cost(library, params, x)
   monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
   assert cost(ours, params, x) == cost(library, params, x)
+
+
+def test_gradients_of_devices_add_up():
+  x = jax.random.normal(jax.random.key(0), (2, 3, 6, 5, CHANNELS))
+  params, (ours, _) = both(x[0])
+  gradient = jax.grad(lambda params, x: (ours(params, x) ** 3).sum())
+  spread = jax.pmap(
+    lambda x: jax.lax.psum(gradient(params, x), 'devices'), 'devices'
+  )(x)
+  expected = gradient(params, x.reshape(6, 6, 5, CHANNELS))
+  largest = jax.tree.map(lambda leaf: 1e-4 * jnp.abs(leaf).max(), expected)
+  assert jax.tree.all(
+    jax.tree.map(
+      lambda found, leaf, most: (jnp.abs(found[0] - leaf) < most).all(),
+      spread,
+      expected,
+      largest,
+    )
+  )
