@@ -60,15 +60,8 @@ def convolve(
 ) -> jax.Array:
   """Takes the place of `lax.conv_general_dilated` in `nn.Conv`.
 
-  Args:
-    x: [N, H, W, I].
-    kernel: [k, l, I, O].
-    strides: as of `lax.conv_general_dilated`.
-    padding: likewise.
-    **settings: likewise; without dilation, and one group.
-
-  Returns:
-    [N, H', W', O].
+  Of [N, H, W, I] and a kernel [k, l, I, O]: [N, H', W', O], as
+  `narrow.convolve`, without dilation and of one group.
   """
   pays = (
     jax.default_backend() == 'cpu'
