@@ -27,7 +27,7 @@ class Moment:
 
   step: int
   state: TrainState  # until the next moment: the next step takes its memory
-  train: dict[str, float] | None  # means since the last; not after a first step
+  train: dict[str, float] | None  # means since the last; not after the first
   valid: dict[str, float] | None  # of a validation, if there was one
   stops: bool = False  # it is the last moment, before the last step
 

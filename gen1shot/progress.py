@@ -39,7 +39,7 @@ class Progress:
     self._step, self._time = step, now
 
   def report_first(self, step: int) -> None:
-    """Says how long the first step took, most of it compilation."""
+    """Says how long the first program took, most of it compilation."""
     now = time.monotonic()
     say(f'step {step}/{self._last_step}  compiled in {now - self._time:.1f} s')
     self._step, self._time = step, now

@@ -25,8 +25,8 @@ _SIDE = 4  # of the results of a tile
 _Matrix = tuple[tuple[float, ...], ...]
 _Parts = Sequence[Sequence[jax.Array]]  # [rows of a tile][columns]
 
-# Of Lavin & Gray: 6 numbers to values at the points, 3 of a filter to those,
-# and values to 4 results.
+# For the points 0, 1, -1, 2, -2 and infinity (Lavin & Gray): 6 numbers of an
+# image to values, 3 of a filter to values, and products of these to 4 results.
 _TO_VALUES: _Matrix = (
   (4, 0, -5, 0, 1, 0),
   (0, -4, -4, 1, 1, 0),
