@@ -125,6 +125,9 @@ CHOICES = {
     devices=2,
     others=2,
   ),
+  'temporaries in blocks': Choice(
+    'gmn', 'conv', _steps_with({}), devices=2, others=2
+  ),
   'unrolled short loops': Choice('draw', 'small', _rolled()),
   'only products kept': Choice(
     'draw',

@@ -10,6 +10,10 @@ _SETTINGS = {
   'trim_threshold': 2**40,  # keep what is freed
   'top_pad': 2**26,  # grow at once, by huge pages, and of threads stay if empty
 }
+_KEPT = ':'.join(f'glibc.malloc.{name}={x}' for name, x in _SETTINGS.items())
+LARGEST = (
+  2**26 - 2**16
+)  # bytes of a block that a thread keeps, with room to note
 
 
 def keep_memory() -> None:
@@ -18,16 +22,20 @@ def keep_memory() -> None:
   XLA on CPU allocates the temporaries of each step anew. glibc gets large ones
   from the kernel, which clears their pages, and gives them back at once: a
   tenth of a training step, and a fifth with pages of 4 KiB. Threads keep the
-  blocks of up to 64 MB that they have freed, for as long as the process lives,
-  and take larger ones anew. glibc reads its settings when a process starts,
-  hence the new start, in the same process and with the same arguments.
+  blocks of up to `LARGEST` that they have freed, for as long as the process
+  lives, and take larger ones anew. glibc reads its settings when a process
+  starts, hence the new start, in the same process and with the same arguments.
 
   Nothing happens elsewhere than on Linux, and where the user has set
   GLIBC_TUNABLES, to whatever value.
   """
   if _TUNABLES in os.environ or not sys.platform.startswith('linux'):
     return
-  settings = (f'glibc.malloc.{name}={x}' for name, x in _SETTINGS.items())
-  os.environ[_TUNABLES] = ':'.join(settings)
+  os.environ[_TUNABLES] = _KEPT
   sys.stdout.flush()
   os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def keeps_memory() -> bool:
+  """Whether this process was started by `keep_memory`."""
+  return os.environ.get(_TUNABLES) == _KEPT

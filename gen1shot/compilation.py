@@ -1,13 +1,14 @@
 """How functions are compiled: options of a backend, and the cache on disk."""
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from flax import linen as nn
 
-from gen1shot import parallel
+from gen1shot import allocation, parallel
 from gen1shot.nn.canvas import SHORT
 from gen1shot.nn.images import CONVOLUTIONS
 
@@ -26,6 +27,10 @@ _OF_CORES = {
   name: f'{types},LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION'
   for name, types in _RIGHT.items()
 }
+# Temporaries are one block, or several that threads keep (`allocation`). jaxlib
+# 0.10.2 cannot store a program that has several.
+_BLOCKS = {'xla_multiheap_size_constraint_per_heap': allocation.LARGEST}
+_NOT_STORED = '.*Multiple temp buffer allocations found'
 
 
 def jit(function: Callable[..., Any], **kwargs: Any) -> Callable[..., Any]:
@@ -49,16 +54,20 @@ def jit_step(
   On accelerators products have the bits that these take by default.
 
   On CPU, painters have fusions of products alone: the many small sums of their
-  windows are a little faster as they are.
+  windows are a little faster as they are. Temporaries of more than 64 MiB are
+  several blocks where these are kept: a program that is compiled at each start
+  for steps that are a tenth faster.
 
   Reductions of other steps have fewer results than go wrong, or are of other
   kinds: first gradients with and without the fusions agree for the `small` and
   `conv` presets (not `unigram`), `reals` and `points`. Compare them before
   episodes, batches or samples are made much larger on jaxlib 0.10.2.
   """
-  if jax.default_backend() == 'cpu' and hasattr(module, 'paint'):
-    return jax.jit(function, compiler_options=_RIGHT, **kwargs)
-  return jax.jit(function, **kwargs)
+  if jax.default_backend() != 'cpu':
+    return jax.jit(function, **kwargs)
+  sums = _RIGHT if hasattr(module, 'paint') else {}
+  blocks = _BLOCKS if allocation.keeps_memory() else {}
+  return jax.jit(function, compiler_options=sums | blocks, **kwargs)
 
 
 def gains_from_devices(fields: Mapping[str, Any]) -> bool:
@@ -100,3 +109,4 @@ def enable_cache() -> None:
     jax.config.update('jax_compilation_cache_dir', folder)
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
   jax.config.update('jax_persistent_cache_min_entry_size_bytes', 0)
+  warnings.filterwarnings('ignore', _NOT_STORED)

@@ -23,7 +23,7 @@ c = ctypes.CDLL(None)
 c.malloc.restype = ctypes.c_void_p
 c.free.argtypes = [ctypes.c_void_p]
 c.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-SIZE = 48 * 2**20
+SIZE = allocation.LARGEST
 def write():
   blocks = [c.malloc(SIZE) for _ in range(3)]
   for block in blocks:
@@ -41,6 +41,25 @@ def count():
 thread = threading.Thread(target=count)
 thread.start()
 thread.join()
+"""
+TEMPORARIES = """
+import resource
+import jax, jax.numpy as jnp
+from gen1shot import allocation, compilation
+allocation.keep_memory()
+def square(x):
+  return (x @ x.T) @ ((x + 1) @ x.T)
+step = compilation.jit_step(None, square).lower(jnp.ones((3000, 8))).compile()
+assert step.memory_analysis().temp_size_in_bytes > allocation.LARGEST
+def faults():
+  return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def take():
+  for _ in range(3):
+    jax.block_until_ready(step(jnp.ones((3000, 8))))
+take()
+before = faults()
+take()
+print(faults() - before)
 """
 
 on_linux = pytest.mark.skipif(
@@ -82,3 +101,9 @@ def test_tunables_of_the_user_are_left_alone():
 def test_large_blocks_of_threads_are_not_given_back():
   (kept,), (given_back,) = run(LARGE), run(LARGE, tunables='')
   assert int(kept) < 10 <= int(given_back)
+
+
+@on_linux
+def test_temporaries_of_steps_are_not_given_back():
+  (kept,), (given_back,) = run(TEMPORARIES), run(TEMPORARIES, tunables='')
+  assert int(kept) < 40 <= int(given_back)

@@ -25,7 +25,7 @@ def test_steps_of_painters_have_options_of_their_own(monkeypatch):
     compilation.jit_step(zoo.build(name, 'small', (28, 28, 1)), abs)
   draw, sequential, vae = asked
   assert draw == sequential == {'compiler_options': compilation._RIGHT}
-  assert vae == {}
+  assert vae == {'compiler_options': {}}
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,13 @@ def cost(function, *args):
   return flops.of_function(lambda *args: function(*args), *args)
 
 
+@pytest.mark.parametrize('strides', [1, 2])
 @pytest.mark.parametrize('padding', ['SAME', 'VALID'])
 @pytest.mark.parametrize('sides', [(4, 4), (8, 12), (7, 14), (5, 6), (3, 9)])
-def test_values_and_gradients_are_those_of_the_library(sides, padding):
+def test_values_and_gradients_are_those_of_the_library(sides, padding, strides):
   """Of tiles that fill the image, and that do not; in episodes."""
   x = jax.random.normal(jax.random.key(0), (2, 3, *sides, CHANNELS))
-  params, applies = both(x[0], CHANNELS + 1, padding=padding)
+  params, applies = both(x[0], CHANNELS + 1, padding=padding, strides=strides)
 
   @functools.partial(jax.value_and_grad, argnums=(1, 2), has_aux=True)
   def loss(apply, params, x):
@@ -52,18 +53,21 @@ def test_values_and_gradients_are_those_of_the_library(sides, padding):
     )
 
 
-def test_products_are_a_quarter():
-  """Of tiles that fill the image: 36 where 144 are, but for its border."""
-  x = jnp.ones((2, 16, 16, CHANNELS))
-  params, (ours, library) = both(x, padding='VALID')
-  x = jnp.ones((2, 18, 18, CHANNELS))
-  assert cost(ours, params, x) * 4 == cost(library, params, x)
+@pytest.mark.parametrize(
+  ('strides', 'side', 'ratio'), [(1, 18, 36 / 144), (2, 17, 25 / 36)]
+)
+def test_products_are_fewer(strides, side, ratio):
+  """Of tiles that fill the image."""
+  x = jnp.ones((2, side, side, CHANNELS))
+  params, (ours, library) = both(x, padding='VALID', strides=strides)
+  assert cost(ours, params, x) == ratio * cost(library, params, x)
 
 
 @pytest.mark.parametrize(
   'settings',
   [
-    {'strides': 2},
+    {'strides': 3},
+    {'strides': (1, 2)},
     {'features': CHANNELS - 1},
     {'dtype': jnp.bfloat16},
     {'padding': 1},

@@ -1,10 +1,11 @@
-"""Convolutions of 3x3 in a quarter of the products, for CPUs.
+"""Convolutions of 3x3 in fewer products, for CPUs.
 
 An image is cut into tiles of 4x4 results, each of which depends on 6x6 numbers.
 Linear maps of these and of a filter to 6x6 values each, which are multiplied
 one by one, and of the products to the results: 36 products a tile and not 144,
 which are matrix products over channels (Winograd 1980, F(4x4, 3x3) of Lavin &
-Gray 2016). The same numbers but for rounding, of 1e-5 of the largest.
+Gray 2016). With stride 2 tiles of 2x2 results depend on 5x5 numbers: 25 and not
+36. The same numbers but for rounding, of 1e-5 of the largest.
 
 Gradients are by reverse mode only; `jax.jvp` of it is refused by JAX.
 """
@@ -20,35 +21,59 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from gen1shot.nn.rows import product
 
 _ENOUGH = 64  # channels: with fewer the tiles cost more than products save
-_SIDE = 4  # of the results of a tile
 
 _Matrix = tuple[tuple[float, ...], ...]
 _Parts = Sequence[Sequence[jax.Array]]  # [rows of a tile][columns]
 
-# For the points 0, 1, -1, 2, -2 and infinity (Lavin & Gray): 6 numbers of an
-# image to values, 3 of a filter to values, and products of these to 4 results.
-_TO_VALUES: _Matrix = (
-  (4, 0, -5, 0, 1, 0),
-  (0, -4, -4, 1, 1, 0),
-  (0, 4, -4, -1, 1, 0),
-  (0, -2, -1, 2, 1, 0),
-  (0, 2, -1, -2, 1, 0),
-  (0, 4, 0, -5, 0, 1),
-)
-_OF_FILTER: _Matrix = (
-  (1 / 4, 0, 0),
-  (-1 / 6, -1 / 6, -1 / 6),
-  (-1 / 6, 1 / 6, -1 / 6),
-  (1 / 24, 1 / 12, 1 / 6),
-  (1 / 24, -1 / 12, 1 / 6),
-  (0, 0, 1),
-)
-_TO_RESULTS: _Matrix = (
-  (1, 1, 1, 1, 1, 0),
-  (0, 1, -1, 2, -2, 0),
-  (0, 1, 1, 4, 4, 0),
-  (0, 1, -1, 8, -8, 1),
-)
+
+class _Scheme(NamedTuple):
+  """How m products make r results of a tile of d numbers, along an axis."""
+
+  to_values: _Matrix  # m, d
+  of_filter: _Matrix  # m, 3
+  to_results: _Matrix  # r, m
+
+
+# By strides. Of one: the points 0, 1, -1, 2, -2 and infinity (Lavin & Gray). Of
+# two: 0, 1 and infinity for the outer taps, which see every other number, and
+# two products of the middle tap with the others.
+_SCHEMES = {
+  1: _Scheme(
+    to_values=(
+      (4, 0, -5, 0, 1, 0),
+      (0, -4, -4, 1, 1, 0),
+      (0, 4, -4, -1, 1, 0),
+      (0, -2, -1, 2, 1, 0),
+      (0, 2, -1, -2, 1, 0),
+      (0, 4, 0, -5, 0, 1),
+    ),
+    of_filter=(
+      (1 / 4, 0, 0),
+      (-1 / 6, -1 / 6, -1 / 6),
+      (-1 / 6, 1 / 6, -1 / 6),
+      (1 / 24, 1 / 12, 1 / 6),
+      (1 / 24, -1 / 12, 1 / 6),
+      (0, 0, 1),
+    ),
+    to_results=(
+      (1, 1, 1, 1, 1, 0),
+      (0, 1, -1, 2, -2, 0),
+      (0, 1, 1, 4, 4, 0),
+      (0, 1, -1, 8, -8, 1),
+    ),
+  ),
+  2: _Scheme(
+    to_values=(
+      (1, 0, -1, 0, 0),
+      (0, 0, 1, 0, 0),
+      (0, 0, -1, 0, 1),
+      (0, 1, 0, 0, 0),
+      (0, 0, 0, 1, 0),
+    ),
+    of_filter=((1, 0, 0), (1, 0, 1), (0, 0, 1), (0, 1, 0), (0, 1, 0)),
+    to_results=((1, 1, 0, 1, 0), (0, 1, 1, 0, 1)),
+  ),
+}
 
 
 def convolve(
@@ -67,47 +92,55 @@ def convolve(
     jax.default_backend() == 'cpu'
     and x.dtype == kernel.dtype == jnp.float32
     and kernel.shape[:2] == (3, 3)
-    and tuple(strides) == (1, 1)
+    and tuple(strides) in ((1, 1), (2, 2))
     and padding in ('SAME', 'VALID')
     and min(x.shape[1:3]) >= 3
     and min(kernel.shape[2:]) >= _ENOUGH
   )
   if not pays:
     return jax.lax.conv_general_dilated(x, kernel, strides, padding, **settings)
-  border = {'SAME': 1, 'VALID': 0}[padding]
-  height, width = (side + 2 * border - 2 for side in x.shape[1:3])
-  tiles = -(-height // _SIDE), -(-width // _SIDE)
-  of_image = _Plan(border, (x.shape[1], x.shape[2]), tiles)
-  values = cast(_Parts, _apart(x, _TO_VALUES, of_image))
+  stride, scheme = strides[0], _SCHEMES[strides[0]]
+  pads = jax.lax.padtype_to_pads(x.shape[1:3], (3, 3), strides, padding)
+  sides = tuple(
+    (side + sum(pad) - 3) // stride + 1
+    for side, pad in zip(x.shape[1:3], pads, strict=True)
+  )
+  step = len(scheme.to_results)
+  tiles = tuple(-(-side // step) for side in sides)
+  border = tuple(before for before, _ in pads)
+  of_image = _Plan(stride * step, border, x.shape[1:3], tiles)
+  of_results = _Plan(step, (0, 0), sides, tiles)
+  values = cast(_Parts, _apart(x, scheme.to_values, of_image))
   products = [
     [product(*pair) for pair in zip(*rows, strict=True)]
-    for rows in zip(values, _of_filter(kernel), strict=True)
+    for rows in zip(values, _of_filter(kernel, scheme.of_filter), strict=True)
   ]
-  return _together(products, _TO_RESULTS, _Plan(0, (height, width), tiles))
+  return _together(products, scheme.to_results, of_results)
 
 
 class _Plan(NamedTuple):
   """Where the tiles of an image are."""
 
-  border: int  # of zeros above and to the left of it
-  sides: tuple[int, int]  # H, W
-  tiles: tuple[int, int]  # that lie on it
+  step: int  # from one to the next
+  border: tuple[int, ...]  # zeros above and to the left of the image
+  sides: tuple[int, ...]  # H, W
+  tiles: tuple[int, ...]  # that lie on it
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _apart(x: jax.Array, matrix: _Matrix, plan: _Plan) -> _Parts:
   """[N, H, W, C] -> m m arrays [N, *tiles, C]: M d M^T of every tile d.
 
-  For a matrix M [m, d]; tiles begin every four numbers and may overlap.
+  For a matrix M [m, d]; tiles may overlap.
   """
   size = len(matrix[0])
   pads = tuple(
-    (plan.border, _SIDE * (tiles - 1) + size - plan.border - side)
-    for side, tiles in zip(plan.sides, plan.tiles, strict=True)
+    (border, plan.step * (tiles - 1) + size - border - side, 0)
+    for border, side, tiles in zip(*plan[1:], strict=True)
   )
-  x = _outlined(jnp.pad)(x, ((0, 0), *pads, (0, 0)))
-  rows = _outlined(_of_tiles)(x, matrix, 1, plan.tiles[0])
-  return [_of_tiles(row, matrix, 2, plan.tiles[1]) for row in rows]
+  x = _outlined(jax.lax.pad)(x, 0.0, ((0, 0, 0), *pads, (0, 0, 0)))
+  rows = _outlined(_of_tiles)(x, matrix, 1, plan)
+  return [_of_tiles(row, matrix, 2, plan) for row in rows]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -116,9 +149,9 @@ def _together(parts: _Parts, matrix: _Matrix, plan: _Plan) -> jax.Array:
 
   For a matrix M [m, d]; the m m numbers of tiles are added where they overlap.
   """
-  rows = [_outlined(_overlaid)(row, matrix, 2) for row in parts]
+  rows = [_outlined(_overlaid)(row, matrix, 2, plan.step) for row in parts]
   columns = [
-    _outlined(_overlaid)(column, matrix, 1)
+    _outlined(_overlaid)(column, matrix, 1, plan.step)
     for column in zip(*rows, strict=True)
   ]
   rows = [_outlined(_alternate)(row, 2) for row in zip(*columns, strict=True)]
@@ -140,32 +173,32 @@ def _transposed(matrix: _Matrix) -> _Matrix:
   return tuple(zip(*matrix, strict=True))
 
 
-def _of_filter(kernel: jax.Array) -> _Parts:
-  """[3, 3, I, O] -> 6 6 arrays [I, O]."""
+def _of_filter(kernel: jax.Array, matrix: _Matrix) -> _Parts:
+  """[3, 3, I, O] -> m m arrays [I, O]."""
   _, _, inputs, outputs = kernel.shape
   taps = jax.lax.split(kernel.reshape(9 * inputs, outputs), [inputs] * 9)
-  rows = [_combined(taps[3 * i : 3 * i + 3], _OF_FILTER) for i in range(3)]
-  columns = [_combined(rows, _OF_FILTER) for rows in zip(*rows, strict=True)]
+  rows = [_combined(taps[3 * i : 3 * i + 3], matrix) for i in range(3)]
+  columns = [_combined(rows, matrix) for rows in zip(*rows, strict=True)]
   return list(zip(*columns, strict=True))
 
 
 def _of_tiles(
-  x: jax.Array, matrix: _Matrix, axis: int, tiles: int
+  x: jax.Array, matrix: _Matrix, axis: int, plan: _Plan
 ) -> list[jax.Array]:
-  last = _SIDE * (tiles - 1)
+  last = plan.step * (plan.tiles[axis - 1] - 1)
   numbers = [
-    jax.lax.slice_in_dim(x, i, i + last + 1, _SIDE, axis)
+    jax.lax.slice_in_dim(x, i, i + last + 1, plan.step, axis)
     for i in range(len(matrix[0]))
   ]
   return _combined(numbers, matrix)
 
 
 def _overlaid(
-  parts: Sequence[jax.Array], matrix: _Matrix, axis: int
+  parts: Sequence[jax.Array], matrix: _Matrix, axis: int, step: int
 ) -> list[jax.Array]:
-  """Four arrays, of every fourth number; a tile more where tiles overlap."""
+  """As many arrays as a step has numbers; a tile more where tiles overlap."""
   numbers = _combined(parts, matrix)
-  own, beyond = numbers[:_SIDE], numbers[_SIDE:]
+  own, beyond = numbers[:step], numbers[step:]
   if not beyond:
     return own
   zero = jnp.zeros_like(jax.lax.slice_in_dim(own[0], 0, 1, axis=axis))
@@ -176,7 +209,10 @@ def _overlaid(
 
 
 def _cut(image: jax.Array, plan: _Plan) -> jax.Array:
-  height, width = (slice(plan.border, plan.border + n) for n in plan.sides)
+  height, width = (
+    slice(border, border + side)
+    for border, side in zip(plan.border, plan.sides, strict=True)
+  )
   return image[:, height, width]
 
 
