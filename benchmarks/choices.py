@@ -24,7 +24,7 @@ from gen1shot import commandline, compilation, training
 from gen1shot.data.episodes import Dataset
 from gen1shot.errors import InputError, check_choice
 from gen1shot.models import sequential
-from gen1shot.nn import canvas, conv, narrow, residual, rows
+from gen1shot.nn import canvas, conv, loops, narrow, residual, rows
 from gen1shot.progress import say
 
 FLAGS = flags.FLAGS
@@ -89,6 +89,18 @@ def _rolled() -> Iterator[None]:
     yield
 
 
+def _scan_in_flax(step, module, carry, xs, given, transform, unroll) -> Any:
+  """`loops.scan` whose matrices have a gradient of each step."""
+
+  def body(module, carry, x):
+    return step(module, carry, x, *given)
+
+  del transform
+  body = nn.remat(body, prevent_cse=False, policy=canvas.saveable)
+  scan = nn.scan(body, variable_broadcast='params', unroll=unroll)
+  return scan(module, carry, xs)
+
+
 CHOICES = {
   'default scheduler': Choice(
     'vae', 'conv', _steps_with(compilation._SCHEDULER)
@@ -136,6 +148,14 @@ CHOICES = {
       canvas, 'saveable', jax.checkpoint_policies.everything_saveable
     ),
     {'recurrent_steps': 20},
+  ),
+  'one gradient for all steps': Choice(
+    'draw',
+    'small',
+    mock.patch.object(loops, 'scan', _scan_in_flax),
+    {'recurrent_steps': 20},
+    devices=2,
+    others=2,
   ),
   'unrolled convolutions': Choice(
     'sequential', 'small', _rolled(), {'canvas': 'gated'}

@@ -155,7 +155,7 @@ class DRAW(nn.Module):
   def _infer(self, x: jax.Array, noise: jax.Array) -> tuple[Painting, Step]:
     """The painting of x [T, *shape] with z ~ q; noise [S, ..., T, D]."""
 
-    def step(self, painting, noise):
+    def step(self, painting, noise, x):
       error = x - self._likelihood(painting).mean
       _, h = painting.decoder
       seen = self.reader(h, jnp.broadcast_to(x, error.shape), error)
@@ -166,13 +166,13 @@ class DRAW(nn.Module):
       return Painting(painting.canvas, painting.decoder, encoder), told
 
     begin = self._begin(noise.shape[1:-1])
-    return unroll(step, self, begin, noise, self.remat)
+    return unroll(step, self, begin, noise, (x,), self.remat)
 
   def _paint_all(self, num_samples: int) -> tuple[Painting, Stroke]:
     """Paintings [S, ...] with z from the prior."""
     noise = self._noise(num_samples)
     begin = self._begin((num_samples,))
-    return unroll(DRAW._paint, self, begin, noise, self.remat)
+    return unroll(DRAW._paint, self, begin, noise, (), self.remat)
 
   def _paint(self, painting: Painting, z: jax.Array) -> tuple[Painting, Stroke]:
     """One step of the decoder: what it draws is added to the canvas."""

@@ -228,7 +228,7 @@ class SequentialGenerativeModel(nn.Module):
   ) -> tuple[Painting, Step]:
     """The painting of x [T, *shape] with z ~ q; noise [S, ..., T, D]."""
 
-    def step(self, painting, noise):
+    def step(self, painting, noise, x, shown):
       _, h = painting.state
       v = self._look(shown, h)
       error = x - self._likelihood(painting.canvas).mean
@@ -239,7 +239,7 @@ class SequentialGenerativeModel(nn.Module):
       painting, _ = self._paint(painting, z, v)
       return painting, told
 
-    return self._unroll(step, noise)
+    return self._unroll(step, noise, x, shown)
 
   def _paint_all(
     self, support: jax.Array, num_samples: int, mask: jax.Array | None
@@ -248,17 +248,17 @@ class SequentialGenerativeModel(nn.Module):
     seen = jnp.ones(len(support), bool) if mask is None else mask
     shown = _shown(blank(support, mask), seen)
 
-    def step(self, painting, noise):
+    def step(self, painting, noise, shown):
       _, h = painting.state
       v = self._look(shown, h)
       return self._paint(painting, self._prior(v, h).transform(noise), v)
 
-    return self._unroll(step, self._noise(num_samples))
+    return self._unroll(step, self._noise(num_samples), shown)
 
-  def _unroll(self, step, noise: jax.Array):
+  def _unroll(self, step, noise: jax.Array, *given):
     gated = self.canvas == 'gated'
     begin = self._begin(noise.shape[1:-1])
-    return unroll(step, self, begin, noise, self.remat, convolves=gated)
+    return unroll(step, self, begin, noise, given, self.remat, convolves=gated)
 
   def _look(self, shown: Shown, h: jax.Array) -> jax.Array:
     """v_s = f_v(h_s-1, x'), a layer on what the state reads of the examples."""
