@@ -106,4 +106,4 @@ def test_large_blocks_of_threads_are_not_given_back():
 @on_linux
 def test_temporaries_of_steps_are_not_given_back():
   (kept,), (given_back,) = run(TEMPORARIES), run(TEMPORARIES, tunables='')
-  assert int(kept) < 40 <= int(given_back)
+  assert int(kept) < 200 <= int(given_back)  # 621 in one block

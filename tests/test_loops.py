@@ -77,6 +77,15 @@ def test_they_are_among_episodes_and_forward(inputs):
     )
 
 
+def test_second_derivatives_are_those_of_flax(inputs):
+  params, args = inputs
+  hessian = jax.jit(
+    jax.hessian(lambda params, own: loss(params, args, own)[0]),
+    static_argnums=1,
+  )
+  same(hessian(params, True), hessian(params, False))
+
+
 def test_matrices_may_be_held_fixed(inputs):
   params, args = inputs
 

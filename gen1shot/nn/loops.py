@@ -100,20 +100,20 @@ def scan(
     moves = {
       i: dot for i, dot in enumerate(dots) if not isinstance(dot, SymbolicZero)
     }
+    others = {i: dot for i, dot in moves.items() if i not in kernels}
 
     def moved(some, offsets):
       every = dict(enumerate(leaves)) | some
-      every |= {i: jax.lax.stop_gradient(every[i]) for i in kernels}
       return run([every[i] for i in range(len(leaves))], offsets)
 
     result, linear, inputs = jax.linearize(
-      moved, {i: leaves[i] for i in moves}, zeros, has_aux=True
+      moved, {i: leaves[i] for i in others}, zeros, has_aux=True
     )
     offsets = [
       product(x, moves[i].astype(x.dtype)) if i in moves else zero
       for i, x, zero in zip(kernels, inputs, zeros, strict=True)
     ]
-    return result, linear(moves, offsets)
+    return result, linear(others, offsets)
 
   loop.defjvp(derivative, symbolic_zeros=True)
   return loop(*leaves)
