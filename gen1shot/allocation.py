@@ -11,9 +11,8 @@ _SETTINGS = {
   'top_pad': 2**26,  # grow at once, by huge pages, and of threads stay if empty
 }
 _KEPT = ':'.join(f'glibc.malloc.{name}={x}' for name, x in _SETTINGS.items())
-LARGEST = (
-  2**26 - 2**16
-)  # bytes of a block that a thread keeps, with room to note
+# Bytes of a block that a thread keeps: a heap of 64 MiB less what glibc notes.
+LARGEST = 2**26 - 2**16
 
 
 def keep_memory() -> None:
@@ -37,5 +36,5 @@ def keep_memory() -> None:
 
 
 def keeps_memory() -> bool:
-  """Whether this process was started by `keep_memory`."""
+  """Whether this process has the malloc that `keep_memory` asks for."""
   return os.environ.get(_TUNABLES) == _KEPT

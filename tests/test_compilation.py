@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from gen1shot import compilation, zoo
+from gen1shot import allocation, compilation, zoo
 
 
 def test_reductions_of_many_products_are_right():
@@ -26,6 +26,9 @@ def test_steps_of_painters_have_options_of_their_own(monkeypatch):
   draw, sequential, vae = asked
   assert draw == sequential == {'compiler_options': compilation._RIGHT}
   assert vae == {'compiler_options': {}}
+  monkeypatch.setattr(allocation, 'keeps_memory', lambda: True)
+  compilation.jit_step(zoo.build('vae', 'small', (28, 28, 1)), abs)
+  assert asked[-1] == {'compiler_options': compilation._BLOCKS}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from jax.extend.core import jaxprs_in_params
 
 from gen1shot.nn import loops
 from gen1shot.nn.rows import Dense
+from gen1shot.precision import computing_in
 
 STEPS, ROWS, H = 5, 4, 3
 same = functools.partial(chex.assert_trees_all_close, rtol=1e-5, atol=1e-6)
@@ -84,6 +85,21 @@ def test_second_derivatives_are_those_of_flax(inputs):
     static_argnums=1,
   )
   same(hessian(params, True), hessian(params, False))
+
+
+def test_a_staged_loss_keeps_its_precision(inputs):
+  """Where the derivative is traced after `computing_in` has ended."""
+  params, args = inputs
+
+  def lowered(params):
+    with computing_in('bfloat16'):
+      return loss(params, args, True)[0]
+
+  gradient = jax.grad(lowered)(params)
+  same(jax.grad(jax.jit(lowered))(params), gradient)
+  full = jax.grad(lambda params: loss(params, args, True)[0])(params)
+  with pytest.raises(AssertionError):
+    same(gradient, full)
 
 
 def test_matrices_may_be_held_fixed(inputs):

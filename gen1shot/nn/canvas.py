@@ -171,8 +171,8 @@ def unroll(
   unrolled, too: XLA differentiates convolutions twenty times slower in a loop.
   Elsewhere a long one takes 8 steps a round, which made training steps of 64
   and 80 steps 1.13 and 1.15 times faster on a GPU, with up to a fifth
-  more memory. Without `remat` a dense layer has one gradient for all steps,
-  which made training steps of DRAW 1.07 times faster on CPU.
+  more memory. Without `remat`, and in float32, a dense layer has one gradient
+  for all steps, which made training steps of DRAW 1.07 times faster on CPU.
   """
   on_cpu, is_long = jax.default_backend() == 'cpu', len(xs) > SHORT
   unrolled = not (is_long or remat) or (convolves and on_cpu)

@@ -3,7 +3,8 @@
 The gradient of a matrix is a sum over steps of products, each too small to be
 fast. Here the loop tells what its dense layers were given, [steps, ..., I], and
 is differentiated by what is added to their outputs, [steps, ..., O]: one
-product of these two takes the place of the sum.
+product of these two takes the place of the sum. Layers that compute in bfloat16
+(`precision`) have a gradient of each step, as in `lax.scan`.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,9 @@ def scan(
 
   Args:
     step: draws no random numbers, changes no variables of the module, and
-      closes over no arrays.
+      closes over no arrays. It calls dense layers with one positional argument,
+      not within a transformation; nothing else may use their matrices, as that
+      gradient would be lost.
     module: bound to its parameters.
     carry: what the first step is handed.
     xs: leaves [steps, ...].
@@ -68,7 +71,7 @@ def scan(
         y = call(*args, **kwargs)
         path = context.module.path
         if not (isinstance(context.module, nn.Dense) and path):
-          return y  # no layer of the module, or within one (`precision`)
+          return y  # no layer of the module, or a copy in bfloat16
         if offsets:
           y = _offset(y, offsets[len(inputs)])
         calls.append(_Call(places[(*path, 'kernel')], y.shape[-1]))
@@ -86,17 +89,21 @@ def scan(
     )
     return (carry, told), inputs
 
+  _, shapes = jax.eval_shape(run, leaves, ())
+  if not calls:
+    return run(leaves, ())[0]
+  kernels = [call.kernel for call in calls]
+  outputs = [call.outputs for call in calls]
+
   @jax.custom_jvp
   def loop(*leaves):
     return run(leaves, ())[0]
 
   def derivative(leaves, dots):
-    _, inputs = jax.eval_shape(lambda *leaves: run(leaves, ()), *leaves)
     zeros = [
-      jnp.zeros((*x.shape[:-1], call.outputs), x.dtype)
-      for x, call in zip(inputs, calls, strict=True)
+      jnp.zeros((*x.shape[:-1], width), x.dtype)
+      for x, width in zip(shapes, outputs, strict=True)
     ]
-    kernels = [call.kernel for call in calls]
     moves = {
       i: dot for i, dot in enumerate(dots) if not isinstance(dot, SymbolicZero)
     }
