@@ -102,6 +102,8 @@ def steps_at_once(module: nn.Module, most: int) -> int:
 def enable_cache() -> None:
   """Keeps compiled programs on disk, so that a second start is fast.
 
+  All but those whose temporaries are several blocks (`jit_step`).
+
   In the folder that JAX_COMPILATION_CACHE_DIR names, else ~/.cache/gen1shot.
   """
   if jax.config.values['jax_compilation_cache_dir'] is None:
